@@ -1,0 +1,15 @@
+//! shadow's agent as a library, in the order of the data path:
+//!
+//! [`capture`] (ring → segment) → [`tcp`] (segment → ordered bytes or a gap) → [`http`] (bytes → request) →
+//! [`pipeline`] (flow table, one request at a time per flow) → [`shadow`] (copy → v2) → [`ledger`] (how it ended).
+//!
+//! `docs/ARCHITECTURE.md` in the repository tells the whole; start there.
+
+pub mod agent;
+pub mod capture;
+pub mod cli;
+pub mod http;
+pub mod ledger;
+pub mod pipeline;
+pub mod shadow;
+pub mod tcp;
