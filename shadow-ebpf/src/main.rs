@@ -1,2 +1,61 @@
-//! Kernel programs.
+//! shadow's kernel programs, in the order in which a packet meets them:
+//!
+//! - `tag` (XDP, ingress): decides about the packet's flow and hands the verdict to TC as XDP metadata.
+//! - `export` (TC, ingress and egress): reads the tag or decides for itself, and copies the segments of sampled flows
+//!   into the ring.
+//!
+//! Isolation (invariant 1): no path of `tag` returns anything but `XDP_PASS`, none of `export` anything but
+//! `TCX_NEXT`, whatever the packet; both programs only read it. Every decision is a counter (invariant 2).
+#![cfg_attr(target_arch = "bpf", no_std)]
+#![cfg_attr(target_arch = "bpf", no_main)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+
+#[cfg(target_arch = "bpf")]
+mod export;
+#[cfg(target_arch = "bpf")]
+mod flow;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod packet;
+#[cfg(target_arch = "bpf")]
+mod tag;
+
+/// The programs exist for the BPF target only; this keeps `cargo check --workspace` working.
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}
+
+#[cfg(target_arch = "bpf")]
+mod programs {
+    use aya_ebpf::{
+        bindings::xdp_action::XDP_PASS,
+        macros::{classifier, xdp},
+        programs::{TcContext, XdpContext},
+    };
+
+    /// Continue with the next program of the hook (`TCX_NEXT`; for netlink filters `TC_ACT_UNSPEC`, the same number).
+    const TCX_NEXT: i32 = -1;
+
+    #[xdp(frags)]
+    pub fn tag(ctx: XdpContext) -> u32 {
+        crate::tag::tag(&ctx);
+        XDP_PASS
+    }
+
+    #[classifier]
+    pub fn export(ctx: TcContext) -> i32 {
+        crate::export::export(&ctx);
+        TCX_NEXT
+    }
+
+    /// Nothing here panics on purpose; the verifier refuses a program in which this could be reached without end.
+    #[panic_handler]
+    fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+        loop {}
+    }
+
+    /// Some helpers are for GPL-compatible programs only; the kernel reads the licence from this section.
+    #[unsafe(link_section = "license")]
+    #[unsafe(no_mangle)]
+    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+}
