@@ -1,22 +1,23 @@
-//! Live capture: load and attach the kernel programs, drain the ring.
+//! Live capture: the programs attached, their ring drained on the caller's thread.
 
-use std::time::Duration;
+use std::{os::fd::AsFd as _, time::Duration};
 
-use crate::capture::{SampleRate, Segment};
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use aya_log::EbpfLogger;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 
-/// Where the programs attach (`--attach`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AttachMode {
-    /// TC alone, unless XDP is known to be harmless on the device.
-    #[default]
-    Auto,
-    /// XDP in the driver, and TC.
-    XdpNative,
-    /// XDP in the stack, and TC.
-    XdpGeneric,
-    /// TC alone.
-    Tc,
-}
+use crate::capture::{
+    AttachMode, CaptureError, Control, Programs, SampleRate, Segment, attach, load, parse_record, preflight,
+};
+
+/// Records handed out per call of [`Live::drain`] at most, so that the caller's other duties aren't starved.
+const MAX_RECORDS_PER_DRAIN: usize = 4096;
 
 /// What to capture and where.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct LiveOptions {
     pub rate: SampleRate,
     /// Where to attach.
     pub attach: AttachMode,
-    /// Ring buffer size in bytes: a power of two, at least a page.
+    /// Ring buffer size in bytes: a power of two, at least 256 KiB.
     pub ring_bytes: u32,
     /// Flows whose verdict the kernel remembers at once; beyond, the least recently used is forgotten.
     pub max_flows: u32,
@@ -37,87 +38,91 @@ pub struct LiveOptions {
     pub export_responses: bool,
     /// SO_MARK of the agent's own sockets, whose packets are never exported; 0 for none.
     pub own_mark: u32,
-}
-
-/// Why capturing can't start, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
-    /// Placeholder.
-    #[error("not built yet")]
-    NotBuilt,
+    /// Seed of the flow hash; a random one keeps it from being for ever the same connections that are sampled.
+    pub seed: u32,
 }
 
 /// The programs, attached; dropping it detaches them.
-#[derive(Debug)]
-pub struct Live {}
-
-/// Changes and reads the live maps; may be sent to another thread.
-#[derive(Clone, Debug)]
-pub struct Control {}
-
-/// Kernel counters at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct KernelCounters {}
+pub struct Live {
+    /// `None` once detached. Kept for its programs, which hold the links.
+    ebpf: Option<Ebpf>,
+    ring: RingBuf<MapData>,
+    control: Control,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    attachment: String,
+}
 
 impl Live {
     /// Checks what is needed, loads the programs and attaches them.
     ///
     /// # Errors
-    /// Says in one line what is missing and what to do.
-    pub fn attach(_options: &LiveOptions) -> Result<Self, CaptureError> {
-        Err(CaptureError::NotBuilt)
+    /// Says in one line what is missing and what to do. Nothing stays attached.
+    pub fn attach(options: &LiveOptions) -> Result<Self, CaptureError> {
+        preflight::interface(&options.interface)?;
+        preflight::capabilities()?;
+        preflight::kernel(options.attach.wants_xdp())?;
+        let Programs { mut ebpf, ring, control } = load(options)?;
+        let attachment = attach::attach(&mut ebpf, &options.interface, options.attach)?;
+        // Without it the programs work all the same; their few messages are lost.
+        let logger = EbpfLogger::init(&mut ebpf).ok();
+        Ok(Self { ebpf: Some(ebpf), ring, control, logger, attachment })
     }
 
     /// What was attached where, in words for a log line.
     #[must_use]
-    pub fn attachment(&self) -> String {
-        String::new()
+    pub fn attachment(&self) -> &str {
+        &self.attachment
     }
 
     /// A handle on the live maps.
     #[must_use]
     pub fn control(&self) -> Control {
-        Control {}
+        self.control.clone()
     }
 
-    /// Waits up to `timeout` for records and hands every one that is there to `each`; says how many there were.
+    /// Waits up to `timeout` for records and hands those that are there to `each`, up to a few thousand; says how
+    /// many it handed out.
     ///
     /// # Errors
     /// If the ring can't be waited for.
     pub fn drain(
         &mut self,
-        _timeout: Duration,
-        _each: impl FnMut(&Segment<'_>),
+        timeout: Duration,
+        mut each: impl FnMut(&Segment<'_>),
     ) -> Result<usize, CaptureError> {
-        Ok(0)
+        let mut handed = 0;
+        self.wait(timeout)?;
+        while handed < MAX_RECORDS_PER_DRAIN {
+            let Some(record) = self.ring.next() else { break };
+            match parse_record(&record) {
+                Ok(segment) => each(&segment),
+                Err(error) => tracing::error!("{error}"),
+            }
+            handed += 1;
+        }
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+        Ok(handed)
     }
 
     /// Detaches the programs; records already in the ring can still be drained.
-    pub fn detach(&mut self) {}
-}
-
-impl Control {
-    /// The kernel counters now, summed over processors.
-    ///
-    /// # Errors
-    /// If the map can't be read.
-    pub fn counters(&self) -> Result<KernelCounters, CaptureError> {
-        Ok(KernelCounters {})
+    pub fn detach(&mut self) {
+        self.ebpf = None;
     }
 
-    /// A new sample rate, for flows that begin from now on.
-    ///
-    /// # Errors
-    /// If the map can't be written.
-    pub fn set_rate(&self, _rate: SampleRate) -> Result<(), CaptureError> {
-        Ok(())
+    fn wait(&self, timeout: Duration) -> Result<(), CaptureError> {
+        let mut ready = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        match poll(&mut ready, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(CaptureError::Wait(errno.into())),
+        }
     }
 }
 
-impl KernelCounters {
-    /// One counter.
-    #[must_use]
-    pub fn get(&self, _counter: shadow_common::Counter) -> u64 {
-        0
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("attachment", &self.attachment).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,107 @@
+//! Why capturing can't start, or ended: each one line that says what to do.
+
+use std::io;
+
+use aya::{
+    EbpfError,
+    maps::MapError,
+    programs::{ProgramError, tc::TcError},
+};
+
+/// Why capturing can't start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// No interface of that name.
+    #[error("there is no network interface {name:?}; this namespace has: {existing}")]
+    UnknownInterface {
+        /// The name that was given.
+        name: String,
+        /// The names that exist, for the message.
+        existing: String,
+    },
+    /// The process may not load or attach programs.
+    #[error(
+        "loading and attaching kernel programs needs {missing}: run as root (sudo), or grant them to the binary \
+         with setcap"
+    )]
+    Capabilities {
+        /// The capabilities that are missing, for the message.
+        missing: String,
+    },
+    /// The kernel lacks something.
+    #[error("this kernel ({kernel}) has no {feature}; it came with Linux {since}")]
+    Kernel {
+        /// The running kernel's version.
+        kernel: String,
+        /// What is missing.
+        feature: &'static str,
+        /// The version that brought it.
+        since: &'static str,
+    },
+    /// Another XDP program is on the interface.
+    #[error(
+        "another XDP program is attached to {interface} already (`ip link show dev {interface}` names it): use \
+         `--attach tc`, which does without XDP, or detach it"
+    )]
+    XdpTaken {
+        /// The interface.
+        interface: String,
+    },
+    /// The driver refuses XDP.
+    #[error(
+        "{interface}: the driver refuses {mode} XDP ({reason}); use `--attach tc`, or `--attach xdp-generic`, or an \
+         MTU that XDP can hold"
+    )]
+    XdpRefused {
+        /// The interface.
+        interface: String,
+        /// `native` or `generic`.
+        mode: &'static str,
+        /// The kernel's reason.
+        reason: io::Error,
+    },
+    /// The ring's size isn't one that the kernel takes.
+    #[error("a ring of {bytes} bytes is not possible: give a power of two, at least {minimum}")]
+    RingSize {
+        /// The size that was given.
+        bytes: u32,
+        /// The smallest possible: a record of the largest class must fit.
+        minimum: u32,
+    },
+    /// The kernel programs can't be loaded.
+    #[error("the kernel programs can't be loaded: {0}")]
+    Load(#[from] EbpfError),
+    /// A program can't be verified or attached.
+    #[error("kernel program {program}: {source}")]
+    Program {
+        /// The program.
+        program: &'static str,
+        /// aya's error.
+        source: ProgramError,
+    },
+    /// A TC hook can't be had.
+    #[error("TC: {0}")]
+    Tc(#[from] TcError),
+    /// A map can't be read or written.
+    #[error("kernel map {map}: {source}")]
+    Map {
+        /// The map.
+        map: &'static str,
+        /// aya's error.
+        source: MapError,
+    },
+    /// The object inside the binary isn't the one this agent was built with.
+    #[error("the kernel object has no {0}: rebuild the agent")]
+    Object(&'static str),
+    /// The ring can't be waited for.
+    #[error("waiting for the ring: {0}")]
+    Wait(#[source] io::Error),
+    /// Something of the system can't be read.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+}
