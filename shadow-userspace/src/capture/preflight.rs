@@ -33,7 +33,7 @@ fn missing_capabilities(set: u64) -> Vec<&'static str> {
     let has = |number: u32| set & (1 << number) != 0;
     NEEDED
         .into_iter()
-        .filter(|&(number, _)| !has(number) && !(number > 32 && has(CAP_SYS_ADMIN)))
+        .filter(|&(number, _)| !(has(number) || number > 32 && has(CAP_SYS_ADMIN)))
         .map(|(_, name)| name)
         .collect()
 }

@@ -2,6 +2,8 @@
 //!
 //! Needs root, and skips with the reason where it isn't.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
+
 mod frame;
 
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
