@@ -4,8 +4,10 @@
 //! as exported or as skipped with its reason.
 
 use aya_ebpf::{
-    EbpfContext as _, check_bounds_signed,
-    helpers::{bpf_skb_load_bytes, generated::bpf_ktime_get_ns},
+    EbpfContext as _,
+    bindings::bpf_hdr_start_off,
+    check_bounds_signed,
+    helpers::{bpf_skb_load_bytes, bpf_skb_load_bytes_relative, generated::bpf_ktime_get_ns},
     programs::TcContext,
 };
 use aya_log_ebpf::warn;
@@ -16,8 +18,8 @@ use shadow_common::{
 
 use crate::{
     flow,
-    maps::{RING, add, config, count},
-    packet::{self, Packet, Segment},
+    maps::{RING, add, config, count, put_down},
+    packet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet, Segment},
     tag::Tag,
 };
 
@@ -28,7 +30,8 @@ impl Packet for TcContext {
     #[inline(always)]
     fn load<T: Copy>(&self, offset: usize) -> Option<T> {
         let start = self.data() + offset;
-        if start + size_of::<T>() <= self.data_end() {
+        // The verifier adds no unbounded offset to a packet pointer.
+        if offset < MAX_HEADERS && start + size_of::<T>() <= self.data_end() {
             // SAFETY: start to start + size_of::<T>() lies within the linear part, as the verifier demands.
             return Some(unsafe { core::ptr::read_unaligned(start as *const T) });
         }
@@ -40,7 +43,43 @@ impl Packet for TcContext {
     fn len(&self) -> Option<u32> {
         Some(TcContext::len(self))
     }
+
+    /// Devices such as tun have no link header, and after generic XDP TC may see a packet without it too: the copy
+    /// that generic XDP makes forgets how long it was.
+    #[inline(always)]
+    fn without_link_header(&self) -> Option<u16> {
+        // SAFETY: a plain field of the context.
+        let ethertype = u16::from_be(unsafe { (*self.skb.skb).protocol } as u16);
+        let start: [u8; COMPARED] = Packet::load(self, 0)?;
+        let version = match ethertype {
+            ETHERTYPE_IPV4 => 4,
+            ETHERTYPE_IPV6 => 6,
+            _ => return None,
+        };
+        // A link-layer address may look like this too; then the bytes at the network header differ.
+        if start[0] >> 4 != version {
+            return None;
+        }
+        let mut network = [0_u8; COMPARED];
+        // SAFETY: writes COMPARED bytes into an array of that size.
+        let loaded = unsafe {
+            bpf_skb_load_bytes_relative(
+                self.as_ptr(),
+                0,
+                (&raw mut network).cast(),
+                COMPARED as u32,
+                bpf_hdr_start_off::BPF_HDR_START_NET,
+            )
+        };
+        (loaded == 0 && network == start).then_some(ethertype)
+    }
 }
+
+/// Where direct access ends and the helper takes over: no headers are longer.
+const MAX_HEADERS: usize = 4096;
+
+/// Bytes compared to tell a network header from a link header: two link-layer addresses.
+const COMPARED: usize = 12;
 
 /// Looks at one packet and exports it if its flow is in the sample.
 #[inline(always)]
@@ -60,17 +99,18 @@ pub fn export(ctx: &TcContext) {
         Ok(segment) => segment,
         Err(reason) => return count(reason),
     };
-    let Some((key, direction)) = flow::orient(&segment) else { return count(Counter::OtherPort) };
+    let Some(segment) = put_down(segment) else { return };
+    let Some((key, direction)) = flow::orient(segment) else { return count(Counter::OtherPort) };
     let config = config();
     if config.own_mark != 0 && mark(ctx) == config.own_mark {
         return skip(Counter::Own);
     }
     let verdict = match tagged {
         Some(_) => Verdict::Sampled,
-        None => flow::verdict(ctx, &segment, &key, direction, &config),
+        None => flow::verdict(ctx, segment, &key, direction, &config),
     };
     match verdict {
-        Verdict::Sampled => sampled(ctx, &segment, &key, direction, &config),
+        Verdict::Sampled => sampled(ctx, segment, &key, direction, &config),
         Verdict::Unsampled => skip(Counter::Unsampled),
         Verdict::Unknown | Verdict::Other => skip(Counter::UnknownFlow),
     }
@@ -102,7 +142,7 @@ fn sampled(ctx: &TcContext, segment: &Segment, key: &FlowKey, direction: Directi
         reserved: [0; 2],
     };
     let result = if wants_payload && segment.payload_len > 0 {
-        chunks(ctx, header, segment)
+        payload(ctx, header, segment)
     } else if emit::<{ RECORD_CLASSES[0] }>(ctx, header, 0, 0) {
         Counter::Exported
     } else {
@@ -114,7 +154,19 @@ fn sampled(ctx: &TcContext, segment: &Segment, key: &FlowKey, direction: Directi
     }
 }
 
-/// Writes the payload as one record, or as several where it is longer than a record may be (BIG TCP).
+/// Writes the payload as one record, or as several where it is longer than a record may be.
+#[inline(always)]
+fn payload(ctx: &TcContext, header: RecordHeader, segment: &Segment) -> Counter {
+    if segment.payload_len > MAX_CHUNK as u32 {
+        chunks(ctx, header, segment)
+    } else if emit_sized(ctx, header, segment.payload_offset) {
+        Counter::Exported
+    } else {
+        Counter::RingFull
+    }
+}
+
+/// BIG TCP: every record but the last is a full one.
 #[inline(always)]
 fn chunks(ctx: &TcContext, header: RecordHeader, segment: &Segment) -> Counter {
     for chunk in 0..MAX_CHUNKS as u32 {
@@ -122,8 +174,6 @@ fn chunks(ctx: &TcContext, header: RecordHeader, segment: &Segment) -> Counter {
         if done >= segment.payload_len {
             return Counter::Exported;
         }
-        let left = segment.payload_len - done;
-        let is_last = left <= MAX_CHUNK as u32;
         let mut part = header;
         part.seq = segment.seq.wrapping_add(done);
         if chunk > 0 {
@@ -131,13 +181,13 @@ fn chunks(ctx: &TcContext, header: RecordHeader, segment: &Segment) -> Counter {
             part.seq = part.seq.wrapping_add(u32::from(segment.flags & tcp_flags::SYN != 0));
             part.flags &= !tcp_flags::SYN;
         }
-        if is_last {
-            part.payload_len = left;
-        } else {
+        part.payload_len = segment.payload_len - done;
+        if part.payload_len > MAX_CHUNK as u32 {
             part.payload_len = MAX_CHUNK as u32;
             part.flags &= !(tcp_flags::FIN | tcp_flags::RST | tcp_flags::PSH);
         }
-        if !emit_sized(ctx, part, segment.payload_offset + done) {
+        let len = u64::from(part.payload_len);
+        if !emit::<MAX_CHUNK>(ctx, part, segment.payload_offset + done, len) {
             return if chunk == 0 { Counter::RingFull } else { Counter::Truncated };
         }
     }

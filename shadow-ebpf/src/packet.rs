@@ -10,6 +10,9 @@ pub trait Packet {
 
     /// The packet's length in bytes, link header included; `None` where the hook doesn't know (XDP fragments).
     fn len(&self) -> Option<u32>;
+
+    /// The ethertype of a packet whose first byte is that of the network header; `None` if a link header comes first.
+    fn without_link_header(&self) -> Option<u16>;
 }
 
 /// Where a segment's parts are and what its header says.
@@ -27,8 +30,8 @@ pub struct Segment {
     pub payload_len: u32,
 }
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 
@@ -129,7 +132,10 @@ struct Datagram {
 /// The counter that says why there is none.
 #[inline(always)]
 pub fn parse<P: Packet>(packet: &P) -> Result<Segment, Counter> {
-    let (ethertype, network) = link(packet)?;
+    let (ethertype, network) = match packet.without_link_header() {
+        Some(ethertype) => (ethertype, 0),
+        None => link(packet)?,
+    };
     let datagram = match ethertype {
         ETHERTYPE_IPV4 => ipv4(packet, network)?,
         ETHERTYPE_IPV6 => ipv6(packet, network)?,

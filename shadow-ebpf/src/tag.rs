@@ -42,6 +42,12 @@ impl Packet for XdpContext {
         // With fragments the linear part is not the whole packet, and `bpf_xdp_get_buff_len` needs kernel 5.18.
         None
     }
+
+    #[inline(always)]
+    fn without_link_header(&self) -> Option<u16> {
+        // Devices without one take no XDP program.
+        None
+    }
 }
 
 /// Tags one packet.

@@ -33,6 +33,7 @@ pub fn load(options: &LiveOptions) -> Result<Programs, CaptureError> {
         return Err(CaptureError::RingSize { bytes: options.ring_bytes, minimum: MIN_RING });
     }
     let mut ebpf = EbpfLoader::new()
+        .btf(None)
         .map_max_entries("RING", options.ring_bytes)
         .map_max_entries("FLOWS", options.max_flows.max(1))
         .load(OBJECT)?;
