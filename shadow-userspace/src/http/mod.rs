@@ -1,7 +1,16 @@
-//! HTTP decoding, sans-IO: bytes in, events out; no clock and no socket.
+//! HTTP/1 decoding, sans-IO: bytes in, events out; no clock and no socket.
+//!
+//! Invariant 3 (no holes) at the level of HTTP: where RFC 9112 leaves the framing of a request open, or makes it an
+//! error, the request is [`Ambiguous`](crate::ledger::DropReason::Ambiguous) and nothing after it is believed. A server
+//! may be more lenient; a copy that is framed otherwise than v1 framed it would be worse than none.
 
-pub mod head;
-pub mod request;
+mod chunked;
+mod classify;
+mod fields;
+mod head;
+mod request;
+mod section;
 
-pub use head::{BodyFraming, RequestHead, Version};
-pub use request::{RequestDecoder, RequestEvent};
+pub use classify::Protocol;
+pub use head::{BodyFraming, HeadError, MAX_HEADERS, RequestHead, Version};
+pub use request::{DecoderLimits, RequestDecoder, RequestEvent};

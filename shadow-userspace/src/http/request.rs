@@ -1,7 +1,321 @@
-//! The HTTP/1 request decoder.
+//! The HTTP/1 request decoder: the client's bytes of one connection in, [`RequestEvent`]s out.
+//!
+//! Takes the stream in slices cut anywhere and gives the same events for every cut (only body bytes come in other
+//! pieces). Keeps invariant 3: a request is ended only where RFC 9112 puts its end beyond doubt; otherwise it fails, and
+//! nothing after it is believed until [`RequestDecoder::reset`].
 
-/// What the decoder tells.
-pub enum RequestEvent {}
+use bytes::Bytes;
 
-/// Decodes one direction of a connection.
-pub struct RequestDecoder {}
+use super::{
+    chunked::{Chunk, Chunks, Malformed},
+    classify::{Class, PROBE, Protocol, classify},
+    fields::is_forbidden_in_trailers,
+    head::{BodyFraming, RequestHead, range_of},
+    section::{Section, SectionError},
+};
+use crate::ledger::DropReason;
+
+/// Bounds of what one request may make the decoder hold or skip. A head has at most [`MAX_HEADERS`](super::MAX_HEADERS)
+/// headers too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecoderLimits {
+    /// Bytes of a head, from the method to the empty line.
+    pub max_head_bytes: usize,
+    /// Bytes of a trailer section with its empty line.
+    pub max_trailer_bytes: usize,
+    /// Bytes of the extensions of one chunk.
+    pub max_chunk_extension: usize,
+    /// Empty lines before a request line.
+    pub max_empty_lines: usize,
+}
+
+impl Default for DecoderLimits {
+    fn default() -> Self {
+        Self {
+            max_head_bytes: 64 << 10,
+            max_trailer_bytes: 16 << 10,
+            max_chunk_extension: 1 << 10,
+            max_empty_lines: 8,
+        }
+    }
+}
+
+/// What the decoder tells. Of a request: `Start`, `Head`, any number of `Body`, perhaps `Trailers`, `End`; or `Failed`
+/// anywhere after `Start`.
+#[derive(Clone, Debug)]
+pub enum RequestEvent<'a> {
+    /// A request begins: its method was seen.
+    Start,
+    /// Its head is complete.
+    Head(RequestHead),
+    /// Bytes of its body, without transfer coding; never empty.
+    Body(&'a [u8]),
+    /// The trailer fields of its chunked body, if there are any.
+    Trailers(Vec<(Bytes, Bytes)>),
+    /// It is complete.
+    End,
+    /// It can't be followed to its end. Nothing comes after this.
+    Failed(DropReason),
+    /// The connection does not begin with an HTTP/1 request. Nothing comes after this.
+    NotHttp1(Protocol),
+}
+
+/// Decodes the client's direction of a connection.
+#[derive(Debug)]
+pub struct RequestDecoder {
+    limits: DecoderLimits,
+    state: State,
+    /// Whether a request was seen on the connection.
+    speaks_http: bool,
+    /// Whether the current request is the last one.
+    is_last: bool,
+    bytes_after_last: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// In the empty lines that may precede a request line.
+    EmptyLines { lines: usize, cr: bool },
+    /// At the first bytes of a request line, too few to know what they are.
+    Undecided(Vec<u8>),
+    /// In a head.
+    Head(Section),
+    /// In a body with Content-Length, of which `left` bytes are to come.
+    Length { left: u64 },
+    /// In a chunked body.
+    Chunked(Chunks),
+    /// Behind the last chunk.
+    Trailers(Section),
+    /// After the last request of the connection.
+    Closed,
+    /// After a failure.
+    Dead,
+}
+
+impl State {
+    const IDLE: Self = Self::EmptyLines { lines: 0, cr: false };
+}
+
+/// Why there is nothing more to decode.
+enum Stop {
+    Failed(DropReason),
+    Not(Protocol),
+}
+
+impl From<SectionError> for Stop {
+    fn from(error: SectionError) -> Self {
+        Self::Failed(match error {
+            SectionError::BareLf => DropReason::Ambiguous,
+            SectionError::TooLong => DropReason::HeadTooLarge,
+        })
+    }
+}
+
+impl From<Malformed> for Stop {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Failed(DropReason::Ambiguous)
+    }
+}
+
+impl RequestDecoder {
+    /// At the start of a connection.
+    #[must_use]
+    pub fn new(limits: DecoderLimits) -> Self {
+        Self { limits, state: State::IDLE, speaks_http: false, is_last: false, bytes_after_last: 0 }
+    }
+
+    /// Takes the next bytes of the stream and tells what they complete.
+    pub fn push(&mut self, mut input: &[u8], mut on_event: impl FnMut(RequestEvent<'_>)) {
+        while !input.is_empty() && !self.is_dead() {
+            if let Err(stop) = self.step(&mut input, &mut on_event) {
+                self.stop(stop, &mut on_event);
+            }
+        }
+        if matches!(self.state, State::Closed) {
+            self.bytes_after_last += input.len() as u64;
+        }
+    }
+
+    /// Begins anew where a request is known to start.
+    pub fn reset(&mut self) {
+        self.state = State::IDLE;
+        self.is_last = false;
+    }
+
+    /// Whether nothing is decoded any more: after `Failed`, `NotHttp1`, or the last request of the connection.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, State::Closed | State::Dead)
+    }
+
+    /// Bytes that came after the connection's last request; a server doesn't read them as one.
+    #[must_use]
+    pub fn bytes_after_last(&self) -> u64 {
+        self.bytes_after_last
+    }
+
+    /// Memory held for an incomplete head or trailer section, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match &self.state {
+            State::Undecided(bytes) => bytes.capacity(),
+            State::Head(section) | State::Trailers(section) => section.memory(),
+            State::EmptyLines { .. } | State::Length { .. } | State::Chunked(_) => 0,
+            State::Closed | State::Dead => 0,
+        }
+    }
+
+    /// Takes at least one byte off `input`, or changes the state.
+    fn step(&mut self, input: &mut &[u8], on_event: &mut impl FnMut(RequestEvent<'_>)) -> Result<(), Stop> {
+        match &mut self.state {
+            State::EmptyLines { lines, cr } => {
+                skip_empty_lines(lines, cr, self.limits.max_empty_lines, input)?;
+                if !input.is_empty() {
+                    self.state = State::Undecided(Vec::new());
+                }
+            }
+            State::Undecided(_) => self.classify(input, on_event)?,
+            State::Head(section) => {
+                if let Some(raw) = section.push(input, self.limits.max_head_bytes)? {
+                    self.take_head(raw, on_event)?;
+                }
+            }
+            State::Length { left } => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX);
+                let (body, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
+                *input = rest;
+                *left -= body.len() as u64;
+                let is_complete = *left == 0;
+                on_event(RequestEvent::Body(body));
+                if is_complete {
+                    self.end(on_event);
+                }
+            }
+            State::Chunked(chunks) => match chunks.next(input, self.limits.max_chunk_extension)? {
+                Some(Chunk::Data(body)) => on_event(RequestEvent::Body(body)),
+                Some(Chunk::Last) => self.state = State::Trailers(Section::default()),
+                None => {}
+            },
+            State::Trailers(section) => {
+                if let Some(raw) = section.push(input, self.limits.max_trailer_bytes)? {
+                    let trailers = parse_trailers(&raw)?;
+                    if !trailers.is_empty() {
+                        on_event(RequestEvent::Trailers(trailers));
+                    }
+                    self.end(on_event);
+                }
+            }
+            State::Closed | State::Dead => *input = &[],
+        }
+        Ok(())
+    }
+
+    fn classify(
+        &mut self,
+        input: &mut &[u8],
+        on_event: &mut impl FnMut(RequestEvent<'_>),
+    ) -> Result<(), Stop> {
+        let State::Undecided(seen) = &mut self.state else { return Ok(()) };
+        let class = if seen.is_empty() {
+            classify(input)
+        } else {
+            let mut probe = [0; PROBE];
+            let known = probe.iter_mut().zip(seen.iter().chain(input.iter()));
+            let length = known.map(|(to, from)| *to = *from).count();
+            classify(probe.get(..length).unwrap_or_default())
+        };
+        match class {
+            // PROBE bytes always decide, so these are fewer.
+            Class::Undecided => seen.extend_from_slice(std::mem::take(input)),
+            Class::Request => {
+                self.speaks_http = true;
+                self.state = State::Head(Section::begun_with(std::mem::take(seen)));
+                on_event(RequestEvent::Start);
+            }
+            Class::Not(protocol) => return Err(Stop::Not(protocol)),
+        }
+        Ok(())
+    }
+
+    fn take_head(&mut self, raw: Bytes, on_event: &mut impl FnMut(RequestEvent<'_>)) -> Result<(), Stop> {
+        let head = RequestHead::parse_section(raw).map_err(|error| Stop::Failed(error.drop_reason()))?;
+        if head.method() == "CONNECT" {
+            return Err(Stop::Failed(DropReason::Connect));
+        }
+        // What follows may be another protocol; whether it is, the server decides.
+        if head.asks_for_upgrade() {
+            return Err(Stop::Failed(DropReason::Upgrade));
+        }
+        self.is_last = !head.keeps_alive();
+        let framing = head.framing();
+        on_event(RequestEvent::Head(head));
+        match framing {
+            BodyFraming::None | BodyFraming::Length(0) => self.end(on_event),
+            BodyFraming::Length(left) => self.state = State::Length { left },
+            BodyFraming::Chunked => self.state = State::Chunked(Chunks::START),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, on_event: &mut impl FnMut(RequestEvent<'_>)) {
+        self.state = if self.is_last { State::Closed } else { State::IDLE };
+        on_event(RequestEvent::End);
+    }
+
+    fn stop(&mut self, stop: Stop, on_event: &mut impl FnMut(RequestEvent<'_>)) {
+        self.state = State::Dead;
+        match stop {
+            Stop::Failed(reason) => on_event(RequestEvent::Failed(reason)),
+            // Where requests were spoken, what isn't one is a broken one.
+            Stop::Not(_) if self.speaks_http => {
+                on_event(RequestEvent::Start);
+                on_event(RequestEvent::Failed(DropReason::Ambiguous));
+            }
+            Stop::Not(protocol) => on_event(RequestEvent::NotHttp1(protocol)),
+        }
+    }
+}
+
+/// Takes the empty lines off the front of `input` (RFC 9112 section 2.2).
+fn skip_empty_lines(lines: &mut usize, cr: &mut bool, max: usize, input: &mut &[u8]) -> Result<(), Stop> {
+    while let Some((byte, rest)) = input.split_first() {
+        match (*cr, *byte) {
+            (false, b'\r') if *lines < max => *cr = true,
+            (true, b'\n') => {
+                *cr = false;
+                *lines += 1;
+            }
+            (false, byte) if byte != b'\r' => return Ok(()),
+            _ => return Err(Stop::Not(Protocol::Other)),
+        }
+        *input = rest;
+    }
+    Ok(())
+}
+
+/// The fields of a whole trailer section.
+fn parse_trailers(raw: &Bytes) -> Result<Vec<(Bytes, Bytes)>, Stop> {
+    /// Far more than any sender has been seen to use.
+    const MAX_TRAILERS: usize = 32;
+    let ambiguous = || Stop::Failed(DropReason::Ambiguous);
+    let mut storage = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let fields = match httparse::parse_headers(raw, &mut storage) {
+        Ok(httparse::Status::Complete((length, fields))) if length == raw.len() => fields,
+        Err(httparse::Error::TooManyHeaders) => return Err(Stop::Failed(DropReason::HeadTooLarge)),
+        Ok(_) | Err(_) => return Err(ambiguous()),
+    };
+    let part = |bytes| range_of(raw, bytes).map(|range| raw.slice(range)).ok_or_else(ambiguous);
+    fields
+        .iter()
+        .map(|field| {
+            if is_forbidden_in_trailers(field.name.as_bytes()) {
+                return Err(ambiguous());
+            }
+            Ok((part(field.name.as_bytes())?, part(field.value)?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
