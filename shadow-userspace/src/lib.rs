@@ -6,6 +6,7 @@
 //! `docs/ARCHITECTURE.md` in the repository tells the whole; start there.
 
 pub mod agent;
+pub mod budget;
 pub mod capture;
 pub mod cli;
 pub mod http;
