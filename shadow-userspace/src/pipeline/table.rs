@@ -1,0 +1,111 @@
+//! The flow table: flows by key, and by when they are next due for a look.
+//!
+//! Invariant 4: never more flows than the limit. Flows lie in slots, so that a sweep can stop anywhere and go on there
+//! at the next call; a slot that isn't due costs the sweep one comparison.
+
+use std::{collections::HashMap, time::Duration};
+
+use shadow_common::FlowKey;
+
+use super::{PipelineLimits, flow::Flow};
+
+/// A sweep looks at every slot about once in this time.
+const SWEEP_PERIOD_NS: u64 = Duration::from_secs(1).as_nanos() as u64;
+
+/// The fewest and the most slots that one call looks at.
+const QUOTA: (usize, usize) = (64, 4096);
+
+#[derive(Debug)]
+pub(super) struct FlowTable {
+    max_flows: usize,
+    index: HashMap<FlowKey, usize>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    cursor: usize,
+    swept_ns: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// When to look at the flow.
+    due_ns: u64,
+    flow: Option<Box<Flow>>,
+}
+
+impl FlowTable {
+    pub(super) fn new(max_flows: usize) -> Self {
+        Self { max_flows, index: HashMap::new(), slots: Vec::new(), free: Vec::new(), cursor: 0, swept_ns: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(super) fn find(&self, key: &FlowKey) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut Flow> {
+        self.slots.get_mut(id)?.flow.as_deref_mut()
+    }
+
+    /// Adds a flow whose key isn't there, if there is room.
+    pub(super) fn insert(&mut self, key: FlowKey, flow: impl FnOnce() -> Flow) -> Option<usize> {
+        if self.index.len() >= self.max_flows {
+            return None;
+        }
+        let slot = Slot { due_ns: 0, flow: Some(Box::new(flow())) };
+        let id = self.free.pop().unwrap_or(self.slots.len());
+        match self.slots.get_mut(id) {
+            Some(free) => *free = slot,
+            None => self.slots.push(slot),
+        }
+        self.index.insert(key, id);
+        Some(id)
+    }
+
+    pub(super) fn remove(&mut self, id: usize) -> Option<Box<Flow>> {
+        let slot = self.slots.get_mut(id)?;
+        slot.due_ns = u64::MAX;
+        let flow = slot.flow.take()?;
+        self.index.remove(flow.key());
+        self.free.push(id);
+        Some(flow)
+    }
+
+    /// Takes every flow out.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Box<Flow>> {
+        self.index.clear();
+        self.free.clear();
+        self.cursor = 0;
+        std::mem::take(&mut self.slots).into_iter().filter_map(|slot| slot.flow)
+    }
+
+    /// Notes when the flow is due, after it changed.
+    pub(super) fn update_due(&mut self, id: usize, limits: &PipelineLimits) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.due_ns = slot.flow.as_ref().map_or(u64::MAX, |flow| flow.due_ns(limits));
+        }
+    }
+
+    /// How many slots to look at now, so that a sweep takes about [`SWEEP_PERIOD_NS`].
+    pub(super) fn quota(&mut self, now_ns: u64) -> usize {
+        let elapsed = now_ns.saturating_sub(self.swept_ns).min(SWEEP_PERIOD_NS);
+        self.swept_ns = self.swept_ns.max(now_ns);
+        let share = (self.slots.len() as u64).saturating_mul(elapsed) / SWEEP_PERIOD_NS;
+        usize::try_from(share).unwrap_or(usize::MAX).clamp(QUOTA.0, QUOTA.1).min(self.slots.len())
+    }
+
+    /// The next flow that is due, looking at no more than `quota` slots.
+    pub(super) fn next_due(&mut self, now_ns: u64, quota: &mut usize) -> Option<usize> {
+        while *quota > 0 {
+            *quota -= 1;
+            let id = if self.cursor < self.slots.len() { self.cursor } else { 0 };
+            self.cursor = id + 1;
+            if self.slots.get(id).is_some_and(|slot| slot.due_ns <= now_ns && slot.flow.is_some()) {
+                return Some(id);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,88 @@
+//! Missing and contradicting bytes.
+
+use super::*;
+
+#[test]
+fn a_hole_is_waited_for_and_then_a_gap() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[&OPEN[..20]]);
+    let late = client;
+    client.skip(OPEN.len() - 20);
+    rig.take(client.send("c"));
+    rig.wait(2900 * MS);
+    assert_eq!(rig.drops(), []);
+    // In another flow the missing segment comes in time.
+    let mut other = Client::connect(&mut rig, 2, &[]);
+    let early = other;
+    other.skip(OPEN.len());
+    rig.take(other.send("c"));
+    rig.wait(200 * MS);
+    assert_eq!((rig.drops(), rig.stats().holes_timed_out), (vec![(DropReason::Gap, 1)], 1));
+    rig.wait(2000 * MS);
+    rig.take({ early }.send(OPEN));
+    rig.take({ late }.send(&OPEN[20..]));
+    rig.wait(3000 * MS);
+    assert_eq!(rig.targets(), ["POST /open"]);
+    assert_eq!(rig.delivered()[0].1, b"abc");
+    // The flow with the hole isn't followed any more.
+    rig.take(client.send(&get("/")));
+    assert_eq!(rig.snapshot().sampled, 2);
+    assert_eq!(rig.stats().ignored_bytes, (OPEN.len() - 20 + get("/").len()) as u64);
+    assert_eq!((rig.stats().flows_lost, rig.stats().reordered_segments), (0, 2));
+    rig.finish();
+}
+
+#[test]
+fn the_wait_begins_anew_where_another_hole_follows() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[]);
+    let (mut first, request) = (client, get("/"));
+    client.skip(1);
+    rig.take(client.send(&request[1..10]));
+    let mut second = client;
+    client.skip(1);
+    rig.take(client.send(&request[11..]));
+    rig.wait(2500 * MS);
+    rig.take(first.send(&request[..1]));
+    rig.wait(2500 * MS);
+    rig.take(second.send(&request[10..11]));
+    assert_eq!(rig.targets(), ["GET /"]);
+    rig.wait(10 * SECOND);
+    assert_eq!((rig.drops(), rig.stats().holes_timed_out), (vec![], 0));
+    rig.finish();
+}
+
+#[test]
+fn bytes_that_the_capture_cut_off_are_a_gap() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[]);
+    let cut = Segment { payload_len: OPEN.len() as u32 + 1, ..client.send(OPEN) };
+    rig.take(cut);
+    assert_eq!((rig.drops(), rig.stats().flows_lost), (vec![(DropReason::Gap, 1)], 0));
+    rig.finish();
+}
+
+#[test]
+fn a_hole_between_requests_loses_the_flow() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[&get("/1")]);
+    client.skip(5);
+    rig.take(client.send(&get("/2")));
+    rig.wait(4 * SECOND);
+    assert_eq!((rig.targets(), rig.drops()), (vec!["GET /1".to_owned()], vec![]));
+    assert_eq!((rig.stats().flows_lost, rig.stats().holes_timed_out), (1, 1));
+    rig.finish();
+}
+
+#[test]
+fn copies_that_differ_make_the_request_ambiguous() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[&OPEN[..30]]);
+    client.skip(1);
+    rig.take(client.clone().send("one"));
+    rig.take(client.send("two"));
+    assert_eq!(rig.drops(), [(DropReason::Ambiguous, 1)]);
+    assert_eq!((rig.stats().overlaps_differing, rig.stats().flows_lost), (1, 0));
+    assert_eq!(rig.budget.used(), 0);
+    rig.finish();
+}

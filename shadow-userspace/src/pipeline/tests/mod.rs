@@ -1,0 +1,184 @@
+//! Segments in, captured requests and settled tickets out: a pipeline on a test bench, and a client to drive it.
+
+mod holes;
+mod life;
+mod limits;
+mod random;
+
+use shadow_common::tcp_flags::PSH;
+
+use super::*;
+use crate::ledger::{Outcome, Snapshot};
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+
+/// Keeps what is delivered; refuses heads with an `X-Refuse` header.
+#[derive(Debug, Default)]
+struct Kept(Vec<CapturedRequest>);
+
+impl RequestSink for Kept {
+    fn admit(&self, head: &RequestHead) -> Result<(), DropReason> {
+        if head.header("x-refuse").is_some() { Err(DropReason::Loop) } else { Ok(()) }
+    }
+
+    fn deliver(&mut self, request: CapturedRequest) {
+        self.0.push(request);
+    }
+}
+
+/// A pipeline, and the time on its capture's clock.
+struct Rig {
+    pipeline: Pipeline<Kept>,
+    ledger: Ledger,
+    budget: MemoryBudget,
+    now_ns: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::within(PipelineLimits::default(), 1 << 30)
+    }
+
+    fn within(limits: PipelineLimits, memory: usize) -> Self {
+        let (ledger, budget) = (Ledger::new(), MemoryBudget::new(memory));
+        let pipeline = Pipeline::new(limits, ledger.clone(), budget.clone(), Kept::default());
+        Self { pipeline, ledger, budget, now_ns: 5 * SECOND }
+    }
+
+    /// Takes a segment a millisecond after the one before.
+    fn take(&mut self, segment: Segment<'_>) {
+        self.now_ns += MS;
+        self.pipeline.segment(&Segment { timestamp_ns: self.now_ns, ..segment });
+    }
+
+    fn wait(&mut self, ns: u64) {
+        self.now_ns += ns;
+        self.pipeline.tick(self.now_ns);
+    }
+
+    fn stats(&self) -> FlowStats {
+        self.pipeline.stats()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.ledger.snapshot()
+    }
+
+    fn drops(&self) -> Vec<(DropReason, u64)> {
+        self.snapshot().drops().collect()
+    }
+
+    /// Method, target and body of what was delivered so far.
+    fn delivered(&self) -> Vec<(String, Vec<u8>)> {
+        let describe = |request: &CapturedRequest| {
+            (format!("{} {}", request.head.method(), request.head.target()), request.body.to_vec())
+        };
+        self.pipeline.sink().0.iter().map(describe).collect()
+    }
+
+    fn targets(&self) -> Vec<String> {
+        self.delivered().into_iter().map(|(target, _)| target).collect()
+    }
+
+    /// Everything delivered so far was mirrored.
+    fn send_copies(&mut self) {
+        for request in self.pipeline.sink_mut().0.drain(..) {
+            request.ticket.settle(Outcome::Mirrored(200));
+        }
+    }
+
+    /// Ends the capture and checks that everything is settled or delivered, and all memory given back.
+    fn finish(&mut self) {
+        self.pipeline.finish(DropReason::Shutdown);
+        let delivered = &self.pipeline.sink().0;
+        let end = self.snapshot();
+        assert_eq!(end.sampled, delivered.len() as u64 + end.mirrored() + end.dropped());
+        assert_eq!(end.in_flight(), delivered.len() as u64);
+        assert!(end.drops().all(|(reason, _)| reason != DropReason::Abandoned));
+        let held: usize = delivered.iter().map(|request| request.head.memory() + request.body.len()).sum();
+        assert!(self.budget.used() >= held);
+        self.send_copies();
+        assert_eq!((self.snapshot().in_flight(), self.budget.used(), self.stats().flows_open), (0, 0, 0));
+    }
+}
+
+/// A client's side of a connection.
+#[derive(Clone, Copy)]
+struct Client {
+    flow: FlowKey,
+    isn: u32,
+    next: u32,
+}
+
+impl Client {
+    fn new(port: u16) -> Self {
+        let flow = FlowKey { client_port: port, service_port: 80, ..FlowKey::default() };
+        // The sequence numbers wrap soon after the start.
+        let isn = u32::MAX - 20;
+        Self { flow, isn, next: isn.wrapping_add(1) }
+    }
+
+    fn segment(flow: FlowKey, seq: u32, flags: u8, payload: &[u8]) -> Segment<'_> {
+        Segment {
+            flow,
+            direction: Direction::ToService,
+            seq,
+            ack: 0,
+            flags,
+            timestamp_ns: 0,
+            payload_len: u32::try_from(payload.len()).unwrap(),
+            payload,
+        }
+    }
+
+    fn syn<'a>(&mut self, payload: &'a [u8]) -> Segment<'a> {
+        self.next = self.isn.wrapping_add(1).wrapping_add(u32::try_from(payload.len()).unwrap());
+        Self::segment(self.flow, self.isn, SYN, payload)
+    }
+
+    fn send<'a>(&mut self, payload: &'a (impl AsRef<[u8]> + ?Sized)) -> Segment<'a> {
+        let segment = Self::segment(self.flow, self.next, ACK | PSH, payload.as_ref());
+        self.skip(payload.as_ref().len());
+        segment
+    }
+
+    /// Bytes that are lost.
+    fn skip(&mut self, bytes: usize) {
+        self.next = self.next.wrapping_add(u32::try_from(bytes).unwrap());
+    }
+
+    fn with(&self, flags: u8) -> Segment<'static> {
+        Self::segment(self.flow, self.next, flags | ACK, &[])
+    }
+
+    fn answer(&self, flags: u8) -> Segment<'static> {
+        Segment { direction: Direction::FromService, ..Self::segment(self.flow, 7, flags | ACK, &[]) }
+    }
+
+    /// Connects, and sends each of `parts` as a segment.
+    fn connect(rig: &mut Rig, port: u16, parts: &[&str]) -> Self {
+        let mut client = Self::new(port);
+        rig.take(client.syn(b""));
+        for part in parts {
+            rig.take(client.send(*part));
+        }
+        client
+    }
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn post(lines: &str, body: &str) -> String {
+    format!("POST /post HTTP/1.1\r\nHost: a\r\n{lines}\r\n{body}")
+}
+
+fn sized(body: &str) -> String {
+    post(&format!("Content-Length: {}\r\n", body.len()), body)
+}
+
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+/// A request of which the last byte of the body is missing.
+const OPEN: &str = "POST /open HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab";
