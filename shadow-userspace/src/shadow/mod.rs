@@ -1,1 +1,5 @@
-//! The copy: Host rules, the HTTP client towards v2, its limits.
+//! The copy: takes a captured request, sends it to v2, gives its outcome to the ledger.
+//!
+
+pub mod host;
+pub mod target;
