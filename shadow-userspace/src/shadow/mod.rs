@@ -2,8 +2,12 @@
 //!
 
 pub mod body;
+pub mod client;
+pub mod connect;
 pub mod copy;
 pub mod headers;
 pub mod host;
 pub mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod upstream;
