@@ -1,1 +1,0 @@
-//! The running agent: one capture thread, one tokio runtime, started and stopped together.

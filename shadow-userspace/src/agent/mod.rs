@@ -1,0 +1,164 @@
+//! The running agent: one capture thread, one tokio runtime, started and stopped together.
+//!
+//! Takes the options of `run`, gives a summary when it is told to stop. The order of stopping keeps the ledger
+//! whole (invariant 2): detach, drain the ring, end what is incomplete, finish the copies for a grace time, count.
+
+mod capture_thread;
+mod progress;
+mod stop;
+mod summary;
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    agent::{
+        capture_thread::{CaptureThread, Source},
+        progress::Progress,
+        summary::Summary,
+    },
+    budget::MemoryBudget,
+    capture::{CaptureError, Control, Live, LiveOptions},
+    ledger::Ledger,
+    pipeline::{Pipeline, PipelineLimits},
+    shadow::{
+        client::{ClientOptions, ShadowClient},
+        dispatch::{self, DispatchOptions},
+        upstream::Upstream,
+    },
+};
+
+pub(crate) use progress::CLEAR_LINE;
+
+/// How the final summary is printed on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SummaryFormat {
+    /// A table to read.
+    #[default]
+    Text,
+    /// One JSON object on one line.
+    Json,
+}
+
+/// Everything that `run` needs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to capture.
+    pub live: LiveOptions,
+    /// Where copies go.
+    pub upstream: Upstream,
+    /// How copies are sent.
+    pub client: ClientOptions,
+    /// How many copies wait and are sent at once.
+    pub dispatch: DispatchOptions,
+    /// Limits of the flow table and of single requests.
+    pub limits: PipelineLimits,
+    /// Bytes held for all requests together.
+    pub max_memory: usize,
+    /// How long copies may take to finish once the agent is told to stop.
+    pub grace: Duration,
+    /// How the summary is printed.
+    pub summary: SummaryFormat,
+}
+
+/// Why the agent could not run, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Capturing can't start, or failed.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// No runtime, no signal handler or no thread.
+    #[error("can't start the agent: {0}")]
+    Start(#[from] io::Error),
+    /// A defect.
+    #[error("the capture thread ended by a defect of the agent; nothing is attached any more")]
+    Panicked,
+}
+
+/// Runs until a signal or an error, then prints the summary.
+///
+/// # Errors
+/// If capturing can't start or fails on the way.
+pub fn run(options: &Options) -> Result<(), AgentError> {
+    let live = Live::attach(&options.live)?;
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("shadow")
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(mirror(live, options));
+    // Name resolution in a thread of the runtime may hang for long.
+    runtime.shutdown_background();
+    result
+}
+
+async fn mirror(live: Live, options: &Options) -> Result<(), AgentError> {
+    let (attachment, control) = (live.attachment().to_owned(), live.control());
+    let signal = stop::signal()?;
+    announce(&attachment, options);
+    let (summary, end) = supervise(live, attachment, Some(control), options, signal).await?;
+    summary.print(options.summary);
+    end
+}
+
+/// The line that says that every request from now on counts.
+fn announce(attachment: &str, options: &Options) {
+    let ports: Vec<_> = options.live.ports.iter().map(u16::to_string).collect();
+    tracing::info!(
+        "attached {attachment}; mirroring {} of port {} to {}",
+        options.live.rate,
+        ports.join(", "),
+        options.upstream
+    );
+}
+
+/// Captures from `source` and mirrors until `stop` is ready or the capture ends. A capture that failed in order
+/// still has a summary.
+async fn supervise<S: Source>(
+    source: S,
+    attachment: String,
+    control: Option<Control>,
+    options: &Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(Summary, Result<(), AgentError>), AgentError> {
+    let began = Instant::now();
+    let ledger = Ledger::new();
+    let client = ShadowClient::new(options.upstream.clone(), &options.client);
+    let runtime = tokio::runtime::Handle::current();
+    let (sink, dispatcher) = dispatch::start(&runtime, client, &options.dispatch);
+    let (latency, client) = (dispatcher.latency().clone(), dispatcher.client().clone());
+    let budget = MemoryBudget::new(options.max_memory);
+    let pipeline = Pipeline::new(options.limits.clone(), ledger.clone(), budget, sink);
+
+    let mut capture = CaptureThread::spawn(source, pipeline)?;
+    let progress = Progress::start(ledger.clone(), control.clone(), latency.clone());
+    tokio::select! {
+        () = stop => {}
+        () = capture.ended() => {}
+    }
+    // The source lives until here, and its counters with it.
+    let capture = capture.stop().await;
+    let grace = if capture.is_some() { options.grace } else { Duration::ZERO };
+    dispatcher.close(grace).await;
+    progress.stop().await;
+
+    let end = capture.ok_or(AgentError::Panicked)?;
+    let summary = Summary {
+        requests: ledger.snapshot(),
+        kernel: control.map(|control| control.counters()).transpose()?,
+        flows: end.flows,
+        latency: latency.total(),
+        connections: client.connections(),
+        attachment,
+        elapsed: began.elapsed(),
+    };
+    drop(end.source);
+    Ok((summary, end.result.map_err(AgentError::from)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The final summary: takes every count of the run, gives a table to read or one JSON object.
+//!
+//! Both show the two ledgers and whether they balance (invariant 2).
+
+mod json;
+mod text;
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use shadow_common::Counter;
+
+use crate::{
+    agent::SummaryFormat,
+    capture::KernelCounters,
+    ledger::{DropReason, FailReason, Snapshot},
+    pipeline::FlowStats,
+    shadow::latency::Quantiles,
+};
+
+/// Everything that was counted.
+pub(super) struct Summary {
+    /// The ledger, closed.
+    pub(super) requests: Snapshot,
+    /// The kernel's ledger, read once after detaching; `None` if the source was not the kernel.
+    pub(super) kernel: Option<KernelCounters>,
+    /// What became of the flows.
+    pub(super) flows: FlowStats,
+    /// How long answered copies took.
+    pub(super) latency: Quantiles,
+    /// Connections opened to v2.
+    pub(super) connections: u64,
+    /// What was attached where.
+    pub(super) attachment: String,
+    /// How long the run was.
+    pub(super) elapsed: Duration,
+}
+
+impl Summary {
+    /// Prints it on stdout.
+    pub(super) fn print(&self, format: SummaryFormat) {
+        let text = match format {
+            SummaryFormat::Text => self.text(),
+            SummaryFormat::Json => format!("{}\n", self.json()),
+        };
+        if let Err(error) = io::stdout().write_all(text.as_bytes()) {
+            tracing::warn!(%error, "can't print the summary");
+        }
+    }
+
+    /// Sampled requests and those that the kernel saw start and left out; an estimate.
+    fn seen(&self) -> u64 {
+        self.requests.sampled
+            + self.kernel.as_ref().map_or(0, |kernel| kernel.get(Counter::UnsampledRequests))
+    }
+
+    /// Every status class with its count.
+    fn by_status(&self) -> [(&'static str, u64); 6] {
+        let [other, informational, success, redirection, client, server] = self.requests.mirrored_by_class;
+        [
+            ("1xx", informational),
+            ("2xx", success),
+            ("3xx", redirection),
+            ("4xx", client),
+            ("5xx", server),
+            ("other", other),
+        ]
+    }
+
+    /// Every reason of failure with its count.
+    fn failed(&self) -> Vec<(&'static str, u64)> {
+        let counts: Vec<_> = self.requests.failures().collect();
+        complete(FailReason::ALL, &counts, FailReason::label)
+    }
+
+    /// Every reason for dropping with its count.
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        let counts: Vec<_> = self.requests.drops().collect();
+        complete(DropReason::ALL, &counts, DropReason::label)
+    }
+
+    /// Whether every sampled request has an outcome.
+    fn balanced(&self) -> bool {
+        self.requests.in_flight() == 0
+    }
+}
+
+/// Adds the reasons that didn't happen.
+fn complete<R: Copy + PartialEq>(
+    all: &[R],
+    counts: &[(R, u64)],
+    label: impl Fn(R) -> &'static str,
+) -> Vec<(&'static str, u64)> {
+    let count =
+        |reason| counts.iter().find(|(happened, _)| *happened == reason).map_or(0, |&(_, count)| count);
+    all.iter().map(|&reason| (label(reason), count(reason))).collect()
+}
+
+/// The names and values of the flow statistics, whatever they are.
+fn fields(flows: &FlowStats) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(flows) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Both forms of the summary.
+
+use serde_json::Value;
+use shadow_common::COUNTERS;
+
+use super::*;
+use crate::ledger::{Ledger, Outcome};
+
+fn summary() -> Summary {
+    let ledger = Ledger::new();
+    for outcome in [
+        Outcome::Mirrored(200),
+        Outcome::Mirrored(204),
+        Outcome::Mirrored(503),
+        Outcome::Mirrored(999),
+        Outcome::Failed(FailReason::Timeout),
+        Outcome::Dropped(DropReason::QueueFull),
+    ] {
+        ledger.open().settle(outcome);
+    }
+    Summary {
+        requests: ledger.snapshot(),
+        kernel: Some(KernelCounters::default()),
+        flows: FlowStats::default(),
+        latency: Quantiles {
+            p50: Duration::from_micros(1250),
+            p99: Duration::from_millis(20),
+            max: Duration::from_secs(1),
+        },
+        connections: 3,
+        attachment: "tcx on \"eth0\"".to_owned(),
+        elapsed: Duration::from_millis(12_500),
+    }
+}
+
+#[test]
+fn json_is_one_line_with_every_count() {
+    let text = summary().json();
+    assert!(!text.contains('\n'));
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let requests = &json["requests"];
+    assert_eq!(requests["seen"], 6);
+    assert_eq!(requests["sampled"], 6);
+    assert_eq!(requests["mirrored"], 4);
+    assert_eq!(
+        requests["mirrored_by_status"],
+        serde_json::json!({"1xx": 0, "2xx": 2, "3xx": 0, "4xx": 0, "5xx": 1, "other": 1})
+    );
+    assert_eq!(requests["failed"].as_object().unwrap().len(), FailReason::ALL.len());
+    assert_eq!(requests["failed"]["timeout"], 1);
+    assert_eq!(requests["failed"]["reset"], 0);
+    assert_eq!(requests["dropped"].as_object().unwrap().len(), DropReason::ALL.len());
+    assert_eq!(requests["dropped"]["queue_full"], 1);
+    assert_eq!(requests["dropped"]["gap"], 0);
+    assert_eq!((&requests["in_flight"], &requests["balanced"]), (&0.into(), &true.into()));
+    assert_eq!(json["kernel"].as_object().unwrap().len(), COUNTERS.len() + 1);
+    assert_eq!((&json["kernel"]["matched"], &json["kernel"]["balanced"]), (&0.into(), &true.into()));
+    assert!(json["flows"].is_object());
+    assert_eq!(
+        json["shadow"],
+        serde_json::json!({"latency_ms": {"p50": 1.25, "p99": 20.0, "max": 1000.0}, "connections": 3})
+    );
+    assert_eq!((&json["attachment"], &json["seconds"]), (&"tcx on \"eth0\"".into(), &12.5.into()));
+}
+
+#[test]
+fn text_names_what_happened_and_leaves_the_rest_out() {
+    let text = summary().text();
+    for line in [
+        "requests        ~6 seen, 6 sampled",
+        "  mirrored      4 (2xx 2, 5xx 1, other 1)",
+        "  failed        1 (timeout 1)",
+        "  dropped       1 (queue_full 1)",
+        "kernel          0 segments matched",
+        "  skipped       0",
+        "v2 latency      p50 1.25 ms, p99 20.00 ms, max 1000.00 ms",
+        "v2 connections  3 opened",
+        "time            12.5 s",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} is not in\n{text}");
+    }
+    assert!(!text.contains("in flight") && !text.contains("BALANCED"), "{text}");
+}
+
+#[test]
+fn a_request_without_outcome_is_pointed_out() {
+    let ledger = Ledger::new();
+    let open = ledger.open();
+    let summary = Summary { requests: ledger.snapshot(), ..summary() };
+    assert!(summary.text().contains("1 sampled  NOT BALANCED"), "{}", summary.text());
+    assert!(summary.json().contains("\"in_flight\":1,\"balanced\":false"));
+    drop(open);
+}

@@ -1,0 +1,71 @@
+//! The summary as a table to read.
+
+use std::fmt::{Display, Write};
+
+use shadow_common::{Counter, CounterKind};
+
+use super::{Summary, fields};
+use crate::{agent::progress::Millis, capture::KernelCounters};
+
+impl Summary {
+    pub(super) fn text(&self) -> String {
+        let mut table = Table::default();
+        self.add_requests(&mut table);
+        if let Some(kernel) = &self.kernel {
+            add_kernel(&mut table, kernel);
+        }
+        let flows: Vec<_> =
+            fields(&self.flows).into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        table.row("flows", flows.join(", "));
+        let (p50, p99, max) = (Millis(self.latency.p50), Millis(self.latency.p99), Millis(self.latency.max));
+        table.row("v2 latency", format_args!("p50 {p50} ms, p99 {p99} ms, max {max} ms"));
+        table.row("v2 connections", format_args!("{} opened", self.connections));
+        table.row("attachment", &self.attachment);
+        table.row("time", format_args!("{:.1} s", self.elapsed.as_secs_f64()));
+        table.text
+    }
+
+    fn add_requests(&self, table: &mut Table) {
+        let requests = &self.requests;
+        let verdict = if self.balanced() { "" } else { "  NOT BALANCED" };
+        table.row("requests", format_args!("~{} seen, {} sampled{verdict}", self.seen(), requests.sampled));
+        table.row("  mirrored", account(requests.mirrored(), self.by_status()));
+        table.row("  failed", account(requests.failed(), self.failed()));
+        table.row("  dropped", account(requests.dropped(), self.dropped()));
+        if requests.in_flight() > 0 {
+            table.row("  in flight", requests.in_flight());
+        }
+    }
+}
+
+fn add_kernel(table: &mut Table, kernel: &KernelCounters) {
+    let verdict = if kernel.is_balanced() { "" } else { "  NOT BALANCED" };
+    table.row("kernel", format_args!("{} segments matched{verdict}", kernel.get(Counter::Matched)));
+    for (name, kind) in [("  exported", CounterKind::Exported), ("  skipped", CounterKind::Skipped)] {
+        let counts = || kernel.of(kind).map(|(counter, count)| (counter.label(), count));
+        table.row(name, account(counts().map(|(_, count)| count).sum(), counts()));
+    }
+}
+
+/// A sum and what it is made of, without what didn't happen.
+fn account(sum: u64, parts: impl IntoIterator<Item = (&'static str, u64)>) -> String {
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|&(_, count)| count > 0)
+        .map(|(label, count)| format!("{label} {count}"))
+        .collect();
+    if parts.is_empty() { sum.to_string() } else { format!("{sum} ({})", parts.join(", ")) }
+}
+
+/// Rows of a name and what there is to say.
+#[derive(Default)]
+struct Table {
+    text: String,
+}
+
+impl Table {
+    fn row(&mut self, name: &str, value: impl Display) {
+        // Writing to a string can't fail.
+        let _ = writeln!(self.text, "{name:<15} {value}");
+    }
+}
