@@ -1,0 +1,136 @@
+//! What users type, and the one line that they get for a mistake.
+
+use std::time::Duration;
+
+use clap::CommandFactory;
+
+use super::*;
+use crate::{
+    agent::{Options, SummaryFormat},
+    capture::AttachMode,
+};
+
+fn options(arguments: &str) -> Result<Options, UsageError> {
+    let arguments = std::iter::once("shadow-agent").chain(arguments.split_whitespace());
+    let Command::Run(run) = Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command;
+    Ok(run.into_options())
+}
+
+const MINIMAL: &str = "run --interface eth0 --port 8080 --shadow http://petstore-v2:8080";
+
+#[test]
+fn clap_finds_no_fault_in_the_definitions() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn defaults() {
+    let options = options(MINIMAL).unwrap();
+    assert_eq!(options.live.interface, "eth0");
+    assert_eq!(options.live.ports, [8080]);
+    assert_eq!(options.live.rate.to_string(), "100%");
+    assert_eq!(options.live.attach, AttachMode::Auto);
+    assert_eq!((options.live.ring_bytes, options.live.max_flows), (16 << 20, 65_536));
+    assert_eq!(options.live.own_mark, options.client.own_mark, "the kernel knows the sockets by it");
+    assert_eq!(options.upstream.to_string(), "http://petstore-v2:8080");
+    assert_eq!(options.client.timeout, Duration::from_secs(10));
+    assert_eq!((options.dispatch.max_in_flight, options.dispatch.max_queue), (256, 8192));
+    assert_eq!((options.limits.max_body_bytes, options.max_memory), (16 << 20, 256 << 20));
+    assert_eq!(options.summary, SummaryFormat::Text);
+}
+
+#[test]
+fn everything_can_be_set() {
+    let options = options(&format!(
+        "{MINIMAL} --port 80 --port 8080 --sample-rate 5% --attach xdp-generic --summary json --timeout 500ms \
+         --max-in-flight 10 --max-queue 20 --max-body 1MiB --max-memory 8MiB --ring-size 1MiB --max-flows 100 \
+         --log debug"
+    ))
+    .unwrap();
+    assert_eq!(options.live.ports, [80, 8080]);
+    assert_eq!(options.live.rate.to_string(), "5%");
+    assert_eq!(options.live.attach, AttachMode::XdpGeneric);
+    assert_eq!((options.live.ring_bytes, options.live.max_flows), (1 << 20, 100));
+    assert_eq!(options.client.timeout, Duration::from_millis(500));
+    assert_eq!((options.dispatch.max_in_flight, options.dispatch.max_queue), (10, 20));
+    assert_eq!((options.limits.max_body_bytes, options.max_memory), (1 << 20, 8 << 20));
+    assert_eq!(options.summary, SummaryFormat::Json);
+}
+
+#[test]
+fn a_mistake_gets_one_line() {
+    for (arguments, line) in [
+        (
+            format!("{MINIMAL} --sample-rate 120%"),
+            r#"--sample-rate: "120%" is no sample rate: give a percentage from 0% to 100%, such as 5% or 0.25%"#,
+        ),
+        (
+            "run --interface eth0 --port 0 --shadow http://v2".to_owned(),
+            r#"--port: "0" is no port: give a number from 1 to 65535"#,
+        ),
+        (
+            "run --interface eth0 --port 80 --shadow v2:80".to_owned(),
+            r#"--shadow: "v2:80" is no upstream URL: give one like http://petstore-v2:8080"#,
+        ),
+        (
+            "run --interface eth0 --port 80 --shadow https://v2".to_owned(),
+            "--shadow: https upstreams are not supported yet: give an http:// URL",
+        ),
+        (
+            format!("{MINIMAL} --timeout 10"),
+            r#"--timeout: "10" is no duration: give a whole number with a unit, such as 500ms, 10s or 2m"#,
+        ),
+        (
+            "run --interface eth0".to_owned(),
+            "the following required arguments were not provided: --port <P> --shadow <URL>",
+        ),
+        (
+            format!("{MINIMAL} --attach xdp"),
+            "invalid value 'xdp' for '--attach <MODE>' [possible values: auto, xdp-native, xdp-generic, tc]; tip: \
+             a similar value exists: 'xdp-native'",
+        ),
+        (
+            format!("{MINIMAL} --ports 80"),
+            "unexpected argument '--ports' found; tip: a similar argument exists: '--port'",
+        ),
+        (
+            format!("{MINIMAL} --summary text --summary json"),
+            "the argument '--summary <FORM>' cannot be used multiple times",
+        ),
+        ("walk".to_owned(), "unrecognized subcommand 'walk'"),
+        (format!("{MINIMAL} --log"), "a value is required for '--log <LEVEL>' but none was supplied"),
+    ] {
+        assert_eq!(options(&arguments).unwrap_err().to_string(), line, "{arguments}");
+    }
+}
+
+#[test]
+fn passwords_in_the_url_are_not_repeated() {
+    let error =
+        options("run --interface eth0 --port 80 --shadow http://me:secret@v2").unwrap_err().to_string();
+    assert!(!error.contains("secret"), "{error}");
+}
+
+#[test]
+fn control_characters_cannot_break_the_line() {
+    let error = Cli::try_parse_from(["shadow-agent", "run", "--port", "80", "--x\n\x1b[31m"]).unwrap_err();
+    assert!(!UsageError::from(&error).to_string().contains(char::is_control));
+}
+
+#[test]
+fn help_is_no_error_and_tells_units_and_defaults() {
+    let error = Cli::try_parse_from(["shadow-agent", "run", "--help"]).unwrap_err();
+    assert!(usage::is_help(&error));
+    let help = error.to_string();
+    for words in [
+        "[default: 10s]",
+        "[default: 16MiB]",
+        "[default: 100%]",
+        "500ms",
+        "queue_full",
+        "http://petstore-v2:8080",
+    ] {
+        assert!(help.contains(words), "{words} is not in\n{help}");
+    }
+    assert!(!usage::is_help(&Cli::try_parse_from(["shadow-agent", "walk"]).unwrap_err()));
+}
