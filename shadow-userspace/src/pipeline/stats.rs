@@ -3,7 +3,7 @@
 use crate::{http::Protocol, tcp::Placement};
 
 /// Counters since the start; `flows_open` is a number of now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct FlowStats {
     /// Flows in the table now.
     pub flows_open: u64,
