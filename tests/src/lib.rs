@@ -1,1 +1,18 @@
-//! The lab.
+//! shadow's lab: a client, a gateway and a second upstream in network namespaces of this machine, with real services
+//! and load, to show and to test the agent on real packets.
+//!
+//! Read [`lab`] first, then [`service`] and [`load`], then [`scene`] and [`agent`]; [`compare`] is the judge, [`demo`] the report.
+
+pub mod agent;
+pub mod attached;
+pub mod child;
+pub mod compare;
+pub mod demo;
+pub mod fnv;
+pub mod lab;
+pub mod load;
+pub mod netns;
+pub mod nginx;
+pub mod plan;
+pub mod scene;
+pub mod service;

@@ -1,2 +1,44 @@
-//! The lab's command line.
-fn main() {}
+//! The lab's program: the demo, and the services that it starts as processes of their own.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use shadow_tests::{demo, service};
+
+#[derive(Parser)]
+#[command(about = "shadow's lab in network namespaces")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Answer requests with what they were.
+    Serve(service::Options),
+    /// Mirror traffic between namespaces of this machine and report what happened.
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether what was shown is as it should be.
+fn run(task: Task) -> Result<bool> {
+    match task {
+        Task::Serve(options) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(service::serve(options)).map(|()| true)
+        }
+        Task::Demo(options) => demo::run(&options),
+    }
+}

@@ -147,11 +147,13 @@ fn llvm_package() -> String {
     format!("llvm-{version}-dev")
 }
 
-/// A subcommand of cargo: beside the cargo that runs us, or in `PATH` where it is no proxy of rustup (which would be
-/// there without the component).
+/// A subcommand of cargo: beside the cargo that runs us. In `PATH` there may be a proxy of rustup, which is there
+/// without the component too, so that counts only where no cargo runs us.
 fn cargo_command(name: &str) -> Option<PathBuf> {
-    let beside = std::env::var_os("CARGO").map(|cargo| PathBuf::from(cargo).with_file_name(name));
-    let beside = beside.filter(|path| machine::is_program(path));
-    let in_path = || machine::program(name).filter(|path| !path.with_file_name("rustup").exists());
-    beside.or_else(in_path)
+    match std::env::var_os("CARGO") {
+        Some(cargo) => {
+            Some(PathBuf::from(cargo).with_file_name(name)).filter(|path| machine::is_program(path))
+        }
+        None => machine::program(name),
+    }
 }

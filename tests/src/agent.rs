@@ -1,0 +1,217 @@
+//! The agent, as operators run it: `shadow-agent run` in the gateway's namespace.
+
+use std::{collections::BTreeMap, env, path::PathBuf, process::ExitStatus, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    child::Child,
+    lab::{NIC, PORT},
+    netns::Namespace,
+};
+
+/// How long attaching may take: the kernel verifies the programs.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long the agent may take to detach and to wait for copies in flight.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    process: Child,
+}
+
+/// Its arguments.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The binary; none: see [`binary`].
+    pub binary: Option<PathBuf>,
+    /// The interface.
+    pub interface: String,
+    /// The service port.
+    pub port: u16,
+    /// v2's URL.
+    pub shadow: String,
+    /// The sample rate as it is typed.
+    pub sample_rate: String,
+    /// The way to attach.
+    pub attach: String,
+    /// More arguments.
+    pub more: Vec<String>,
+}
+
+impl Options {
+    /// Everything to this upstream, from the gateway's NIC.
+    #[must_use]
+    pub fn to(shadow: impl ToString) -> Self {
+        Self {
+            binary: None,
+            interface: NIC.to_owned(),
+            port: PORT,
+            shadow: format!("http://{}", shadow.to_string()),
+            sample_rate: "100%".to_owned(),
+            attach: "tc".to_owned(),
+            more: Vec::new(),
+        }
+    }
+
+    /// The same at another rate.
+    #[must_use]
+    pub fn rate(mut self, rate: &str) -> Self {
+        rate.clone_into(&mut self.sample_rate);
+        self
+    }
+
+    /// The same attached in another way.
+    #[must_use]
+    pub fn attach(mut self, attach: &str) -> Self {
+        attach.clone_into(&mut self.attach);
+        self
+    }
+
+    /// The same with more arguments.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.more.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+}
+
+/// The agent's binary: `$SHADOW_AGENT`, or beside the program that runs, or in the release directory next to it.
+///
+/// # Errors
+/// There is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(set) = env::var_os("SHADOW_AGENT") {
+        return Ok(PathBuf::from(set));
+    }
+    let program = env::current_exe()?;
+    let places = program
+        .ancestors()
+        .skip(1)
+        .take(3)
+        .flat_map(|directory| [directory.join(""), directory.join("release")]);
+    let found = places.map(|directory| directory.join("shadow-agent")).find(|path| path.is_file());
+    found.context("no shadow-agent near this program; build it with `cargo xtask build`, or set SHADOW_AGENT")
+}
+
+impl Agent {
+    /// Starts the agent in `namespace` and waits until it is attached.
+    ///
+    /// # Errors
+    /// It ends, or isn't attached in time; the error shows what it said.
+    pub fn start(namespace: &Namespace, options: &Options) -> Result<Self> {
+        let binary = options.binary.clone().map_or_else(binary, Ok)?;
+        let mut command = namespace.command(binary);
+        command.args(["run", "--interface", &options.interface, "--port", &options.port.to_string()]);
+        command.args(["--shadow", &options.shadow, "--sample-rate", &options.sample_rate]);
+        command.args(["--attach", &options.attach, "--summary", "json"]).args(&options.more);
+        let process = Child::spawn("shadow-agent", &mut command)?;
+        process.stderr().wait_for("attached", START_LIMIT).context("shadow-agent did not attach")?;
+        Ok(Self { process })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.process.stderr().all()
+    }
+
+    /// Ends it as Ctrl-C does and returns its summary.
+    ///
+    /// # Errors
+    /// It doesn't end, fails, or prints no summary.
+    pub fn stop(mut self) -> Result<Summary> {
+        self.process.signal(Signal::SIGINT)?;
+        let status = self.process.wait(STOP_LIMIT)?;
+        let log = self.log().join("\n");
+        if !status.success() {
+            bail!("shadow-agent ended with {status}:\n{log}");
+        }
+        let stdout = self.process.stdout().all();
+        let line = stdout.last().with_context(|| format!("shadow-agent printed no summary:\n{log}"))?;
+        serde_json::from_str(line).with_context(|| format!("the summary: {line}"))
+    }
+
+    /// Ends it without a chance to clean up.
+    ///
+    /// # Errors
+    /// It was not running any more.
+    pub fn kill(mut self) -> Result<ExitStatus> {
+        self.process.signal(Signal::SIGKILL)?;
+        let status = self.process.wait(STOP_LIMIT)?;
+        if status.code().is_some() {
+            bail!("shadow-agent ended by itself, {status}:\n{}", self.log().join("\n"));
+        }
+        Ok(status)
+    }
+}
+
+/// What the agent prints at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// The ledger of requests.
+    pub requests: Requests,
+    /// The kernel's counters, and whether they add up.
+    pub kernel: BTreeMap<String, serde_json::Value>,
+    /// Latency and connections of v2.
+    pub shadow: serde_json::Value,
+    /// How it was attached.
+    pub attachment: serde_json::Value,
+    /// What else it says.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, serde_json::Value>,
+}
+
+/// The ledger: `sampled == mirrored + failed + dropped + in_flight`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Requests {
+    /// Requests that the agent decoded.
+    pub seen: u64,
+    /// Those taken into the sample.
+    pub sampled: u64,
+    /// Those that v2 answered.
+    pub mirrored: u64,
+    /// The same by the class of v2's status.
+    #[serde(default)]
+    pub mirrored_by_status: BTreeMap<String, u64>,
+    /// Those that v2 did not answer, by reason.
+    pub failed: BTreeMap<String, u64>,
+    /// Those that were not sent, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Those without an outcome.
+    pub in_flight: u64,
+    /// Whether the agent says that it adds up.
+    pub balanced: bool,
+}
+
+impl Summary {
+    /// Whether requests and kernel counters add up: as the agent says, and by our own sum.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        let requests = &self.requests;
+        let outcomes = requests.mirrored + self.failed() + self.dropped() + requests.in_flight;
+        let kernel = self.kernel.get("balanced").and_then(serde_json::Value::as_bool);
+        requests.balanced && requests.sampled == outcomes && kernel == Some(true)
+    }
+
+    /// All failures.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.requests.failed.values().sum()
+    }
+
+    /// All drops.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.requests.dropped.values().sum()
+    }
+}

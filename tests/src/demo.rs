@@ -1,0 +1,126 @@
+//! The demo: the same load without and with the agent, and a report of what users and v2 saw.
+
+mod report;
+
+use std::{path::PathBuf, thread, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::{
+    agent::{self, Agent, Summary},
+    attached::Attached,
+    child::poll,
+    compare::compare,
+    lab::{Family, NIC},
+    load::{self as traffic, Load},
+    netns,
+    plan::Plan,
+    scene::{Kind, Scene},
+};
+use report::Report;
+
+/// Options of the demo.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The agent's binary.
+    #[arg(long)]
+    agent: Option<PathBuf>,
+    /// How many requests to send.
+    #[arg(long, default_value_t = 1000)]
+    requests: u32,
+    /// How many keep-alive connections send them.
+    #[arg(long, default_value_t = 50)]
+    connections: u32,
+    /// How many requests begin per second; 0: as many as are answered.
+    #[arg(long, default_value_t = 500.0)]
+    rate: f64,
+    /// The part of them to mirror.
+    #[arg(long, default_value = "100%")]
+    sample_rate: String,
+    /// How the agent attaches.
+    #[arg(long, default_value = "xdp-native")]
+    attach: String,
+    /// Print the report as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the demo and says whether everything was right.
+///
+/// # Errors
+/// The lab can't be built or run.
+pub fn run(options: &Options) -> Result<bool> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!(
+            "the lab makes network namespaces and loads kernel programs: run it as root (`cargo xtask demo` uses sudo)"
+        );
+    }
+    clean_up_when_interrupted()?;
+    let say = |text: &str| {
+        if !options.json {
+            eprintln!("{text}");
+        }
+    };
+    say("building three network namespaces: client, gateway (v1 and the agent), v2");
+    let scene = Scene::new(&std::env::current_exe()?, Kind::Plain)?;
+    say("the load, without the agent");
+    let before = load(&scene, "before", options).run(&scene.lab.client)?;
+    say("the same load, mirrored");
+    let report = mirrored(&scene, options, &before)?;
+    drop(scene);
+    println!("{}", if options.json { report.json()? } else { report.text() });
+    Ok(report.passed())
+}
+
+fn load(scene: &Scene, name: &str, options: &Options) -> Load {
+    let plan = Plan::mixed(name, "shop.example");
+    let mut load = Load::new(scene.v1_address(Family::V4), plan, options.requests, options.connections);
+    load.rate = (options.rate > 0.0).then_some(options.rate);
+    load
+}
+
+fn mirrored(scene: &Scene, options: &Options, before: &traffic::Report) -> Result<Report> {
+    let mut arguments =
+        agent::Options::to(scene.v2_address(Family::V4)).rate(&options.sample_rate).attach(&options.attach);
+    arguments.binary.clone_from(&options.agent);
+    let agent = Agent::start(&scene.lab.gateway, &arguments)?;
+    let attached = Attached::on(&scene.lab.gateway, NIC)?;
+    let load = load(scene, "mirrored", options);
+    let after = load.run(&scene.lab.client)?;
+    let summary: Summary = agent.stop()?;
+    let copies = scene.v2.received()?;
+    let left = Attached::on(&scene.lab.gateway, NIC)?;
+    Ok(Report {
+        requests: options.requests,
+        connections: options.connections,
+        sample_rate: options.sample_rate.clone(),
+        without_agent: before.clone(),
+        verdict: compare(&load.plan, after.sent, &copies),
+        copies: copies.len(),
+        with_agent: after,
+        summary,
+        clean: left.is_nothing() && gone(&attached)?,
+    })
+}
+
+/// The kernel frees programs a moment after their last user.
+fn gone(attached: &Attached) -> Result<bool> {
+    let freed = || Ok(attached.still_loaded().is_empty().then_some(()));
+    Ok(poll(Duration::from_secs(2), "programs to be freed", freed).is_ok())
+}
+
+/// SIGINT and SIGTERM end children, namespaces and files first, then this process, wherever it is.
+fn clean_up_when_interrupted() -> Result<()> {
+    let mut signals = SigSet::empty();
+    signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block().context("block signals")?;
+    thread::spawn(move || {
+        if let Ok(signal) = signals.wait() {
+            eprintln!("{signal}: cleaning up");
+            netns::remove_own();
+            std::process::exit(128 + signal as i32);
+        }
+    });
+    Ok(())
+}
