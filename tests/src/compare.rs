@@ -11,8 +11,8 @@ use crate::{
 const HOP_BY_HOP: &[&str] =
     &["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Headers that the agent adds to its copies begin like this.
-const OF_THE_AGENT: &str = "x-shadow-";
+/// The header with which the agent marks its copies.
+const OF_THE_AGENT: &str = "x-shadow-copy";
 
 /// What the comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,8 +83,7 @@ fn end_to_end(request: &Sent, headers: &[(String, String)]) -> BTreeMap<String, 
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
-        let of_the_hop =
-            name == "host" || HOP_BY_HOP.contains(&name.as_str()) || name.starts_with(OF_THE_AGENT);
+        let of_the_hop = name == "host" || HOP_BY_HOP.contains(&name.as_str()) || name == OF_THE_AGENT;
         // A chunked body may be sent on with its length, which is then known.
         let of_the_framing = name == "content-length" && request.framing == Framing::Chunked;
         if !of_the_hop && !of_the_framing {

@@ -118,7 +118,11 @@ impl Report {
 }
 
 fn reasons(total: u64, by_reason: &std::collections::BTreeMap<String, u64>) -> String {
-    let named: Vec<String> = by_reason.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    let named: Vec<String> = by_reason
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
     if named.is_empty() { total.to_string() } else { format!("{total} ({})", named.join(", ")) }
 }
 

@@ -1,9 +1,22 @@
 //! What every end-to-end test needs.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
+
+use std::{path::Path, time::Duration};
+
+use shadow_tests::{
+    agent::{Agent, Options, Summary},
+    load::{Load, Report},
+    scene::{Kind, Scene},
+    service::Received,
+};
 
 /// The lab's program, which runs the services.
 pub const SHADOW_LAB: &str = env!("CARGO_BIN_EXE_shadow-lab");
+
+/// How long copies may take to arrive; far more than they need.
+pub const COPIES_LIMIT: Duration = Duration::from_secs(20);
 
 /// Whether the test can run; says why not.
 pub fn root() -> bool {
@@ -12,4 +25,52 @@ pub fn root() -> bool {
         eprintln!("skipped: network namespaces need root");
     }
     root
+}
+
+/// A lab with services of this kind, or the reason to skip.
+pub fn scene(kind: Kind) -> Option<Scene> {
+    root().then(|| Scene::new(Path::new(SHADOW_LAB), kind).unwrap())
+}
+
+/// What a mirrored load led to.
+pub struct Mirrored {
+    pub report: Report,
+    pub copies: Vec<Received>,
+    pub summary: Summary,
+    pub log: Vec<String>,
+}
+
+/// Runs a load while an agent mirrors it, waits for `expected` copies and stops the agent.
+pub fn mirror(scene: &Scene, options: &Options, load: &Load, expected: usize) -> Mirrored {
+    let agent = Agent::start(&scene.lab.gateway, options).unwrap();
+    let report = load.run(&scene.lab.client).unwrap();
+    scene.v2.wait_for(expected, COPIES_LIMIT).unwrap();
+    let log = agent.log();
+    let summary = agent.stop().unwrap();
+    // Read again: copies beyond the expected ones may have come until the agent ended.
+    let copies = scene.v2.received().unwrap();
+    Mirrored { report, copies, summary, log }
+}
+
+impl Mirrored {
+    /// Every real request was answered rightly, and the ledgers balance.
+    pub fn assert_users_and_ledger(&self, requests: u32) {
+        self.assert_users(requests);
+        assert!(self.summary.balances(), "{}", self.describe());
+    }
+
+    /// Every real request was answered rightly.
+    pub fn assert_users(&self, requests: u32) {
+        assert_eq!(
+            (self.report.correct, &self.report.errors),
+            (requests, &Vec::new()),
+            "{}",
+            self.describe()
+        );
+    }
+
+    /// What to read when something is wrong.
+    pub fn describe(&self) -> String {
+        format!("{}\n{}", serde_json::to_string_pretty(&self.summary).unwrap(), self.log.join("\n"))
+    }
 }
