@@ -112,10 +112,6 @@ impl RequestHead {
         }
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
         let (method, target) = (part_of(&raw, method.as_bytes())?, part_of(&raw, target.as_bytes())?);
-        // `httparse` skips empty lines before the request line; they are no part of it.
-        if method.start != 0 {
-            return Err(HeadError::Syntax);
-        }
         let mut fields = Fields::default();
         let mut headers = Vec::with_capacity(parsed.headers.len());
         for header in parsed.headers.iter() {

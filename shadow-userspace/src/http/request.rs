@@ -139,7 +139,6 @@ impl RequestDecoder {
     /// Begins anew where a request is known to start.
     pub fn reset(&mut self) {
         self.state = State::IDLE;
-        self.is_last = false;
     }
 
     /// Whether nothing is decoded any more: after `Failed`, `NotHttp1`, or the last request of the connection.
