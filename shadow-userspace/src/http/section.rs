@@ -142,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn bytes_taken_before_belong_to_the_first_line() {
+        let mut input = &b"\r\n\r\nrest"[..];
+        let section = Section::begun_with(b"a".to_vec()).push(&mut input, 100);
+        assert_eq!((section, input), (Ok(Some("a\r\n\r\n".into())), &b"rest"[..]));
+    }
+
+    #[test]
     fn refuses_bare_line_feeds() {
         for parts in [&["\n"][..], &["a\n"], &["a", "\n"], &["a\r\n\n"], &["a\r\n", "\n"], &["a\r\nb\n\r\n"]]
         {

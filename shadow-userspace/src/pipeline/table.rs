@@ -102,10 +102,58 @@ impl FlowTable {
             *quota -= 1;
             let id = if self.cursor < self.slots.len() { self.cursor } else { 0 };
             self.cursor = id + 1;
-            if self.slots.get(id).is_some_and(|slot| slot.due_ns <= now_ns && slot.flow.is_some()) {
+            if self.slots.get(id).is_some_and(|slot| slot.due_ns <= now_ns) {
                 return Some(id);
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shadow_common::{Direction, tcp_flags::SYN};
+
+    use super::*;
+    use crate::{budget::MemoryBudget, capture::Segment};
+
+    fn insert(table: &mut FlowTable, client_port: u16) -> Option<usize> {
+        let flow = FlowKey { client_port, ..FlowKey::default() };
+        let direction = Direction::ToService;
+        let (seq, ack, flags, timestamp_ns, payload_len) = (0, 0, SYN, 0, 0);
+        let syn = Segment { flow, direction, seq, ack, flags, timestamp_ns, payload_len, payload: &[] };
+        table.insert(flow, || Flow::new(&syn, &PipelineLimits::default(), &MemoryBudget::new(0)))
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let mut table = FlowTable::new(3);
+        let ids: Vec<_> = (0..4).map(|port| insert(&mut table, port)).collect();
+        assert_eq!(ids, [Some(0), Some(1), Some(2), None]);
+        for port in 4..100 {
+            let removed = table.remove(1).unwrap();
+            assert!(table.find(removed.key()).is_none() && table.get_mut(1).is_none());
+            assert_eq!((insert(&mut table, port), table.len(), table.slots.len()), (Some(1), 3, 3));
+            assert_eq!(table.find(&FlowKey { client_port: port, ..FlowKey::default() }), Some(1));
+        }
+        assert!(table.remove(7).is_none());
+        assert_eq!((table.drain().count(), table.len()), (3, 0));
+        assert_eq!(insert(&mut table, 1), Some(0));
+    }
+
+    #[test]
+    fn a_sweep_goes_on_where_it_stopped() {
+        let mut table = FlowTable::new(200);
+        for port in 0..200 {
+            let id = insert(&mut table, port).unwrap();
+            table.update_due(id, &PipelineLimits::default());
+        }
+        let due = PipelineLimits::default().idle_timeout.as_nanos() as u64;
+        assert_eq!(table.next_due(due - 1, &mut 1000), None);
+        let mut quota = 150;
+        let first: Vec<_> = std::iter::from_fn(|| table.next_due(due, &mut quota)).collect();
+        quota = 50;
+        let second: Vec<_> = std::iter::from_fn(|| table.next_due(due, &mut quota)).collect();
+        assert_eq!([first, second].concat(), (0..200).collect::<Vec<_>>());
     }
 }

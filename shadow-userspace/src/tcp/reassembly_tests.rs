@@ -157,6 +157,7 @@ fn fin_waits_for_what_comes_before_it() {
 fn data_beyond_the_fin_is_ignored() {
     assert_eq!(run(&[at(3, "").fin(), at(0, "abcdef")]), "|abc<fin>");
     assert_eq!(run(&[at(2, "cdef"), at(3, "").fin(), at(0, "ab")]), "||abc<fin>");
+    assert_eq!(run(&[at(3, "def"), at(3, "").fin(), at(0, "abc")]), "||abc<fin>");
     assert_eq!(run(&[at(3, "").fin(), at(3, "x"), at(5, "x"), at(0, "abc")]), "|||abc<fin>");
     assert_eq!(run(&[at(0, "abc").fin(), at(3, "def")]), "abc<fin>|");
     assert_eq!(placement(&[at(0, "abc").fin(), at(3, "def")]), Placement::AfterEnd);
@@ -231,6 +232,9 @@ fn memory_is_held_only_while_something_waits() {
     assert!(reassembler.memory() > 1);
     at(3, "d").push(&mut reassembler, &mut seen);
     assert_eq!((reassembler.memory(), &*seen), (0, "abcde"));
+    at(6, "g").push(&mut reassembler, &mut seen);
+    at(6, "X").push(&mut reassembler, &mut seen);
+    assert_eq!((reassembler.memory(), &*seen), (0, "abcde<conflict>"));
 }
 
 /// One segment of a random stream: where it lies, and whether it is lost on the way.

@@ -1,5 +1,7 @@
 //! Missing and contradicting bytes.
 
+use shadow_common::tcp_flags::FIN;
+
 use super::*;
 
 #[test]
@@ -85,4 +87,36 @@ fn copies_that_differ_make_the_request_ambiguous() {
     assert_eq!((rig.stats().overlaps_differing, rig.stats().flows_lost), (1, 0));
     assert_eq!(rig.budget.used(), 0);
     rig.finish();
+}
+
+#[test]
+fn a_flow_with_a_hole_is_forgotten_once_its_end_was_seen() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[OPEN]);
+    client.skip(1);
+    rig.take(client.with(FIN));
+    assert_eq!(rig.stats().flows_open, 1);
+    rig.wait(4 * SECOND);
+    assert_eq!((rig.drops(), rig.stats().flows_open), (vec![(DropReason::Gap, 1)], 0));
+    rig.finish();
+}
+
+#[test]
+fn no_flow_is_lost_where_no_request_is_to_come() {
+    let limits = PipelineLimits { max_body_bytes: 1, ..PipelineLimits::default() };
+    let (last, failed) = (post("Connection: close\r\n", ""), post("Host: b\r\n", ""));
+    // The last two have a request open that was dropped before the hole.
+    for (request, drops) in [
+        (&*last, vec![]),
+        (&*failed, vec![(DropReason::Ambiguous, 1)]),
+        (OPEN, vec![(DropReason::BodyTooLarge, 1)]),
+        (&*post(CHUNKED, "2\r\nab"), vec![(DropReason::BodyTooLarge, 1)]),
+    ] {
+        let mut rig = Rig::within(limits.clone(), 1 << 20);
+        let mut client = Client::connect(&mut rig, 1, &[]);
+        let whole = client.send(request);
+        rig.take(Segment { payload_len: whole.payload_len + 1, ..whole });
+        assert_eq!((rig.drops(), rig.stats().flows_lost), (drops, 0), "{request}");
+        rig.finish();
+    }
 }

@@ -90,6 +90,7 @@ fn flows_without_a_syn_are_counted_and_left_alone() {
     rig.take(client.answer(RST));
     // The service's host connects from the service port: the SYN towards it is an answer.
     rig.take(Client::segment(client.flow, 5, SYN | ACK, b""));
+    rig.take(Client::segment(client.flow, 5, SYN | RST, b""));
     rig.take(client.send(&get("/")));
     let expected = FlowStats { unknown_segments: 2, ..FlowStats::default() };
     assert_eq!((rig.stats(), rig.snapshot().sampled), (expected, 0));

@@ -77,6 +77,19 @@ fn idle_flows_are_evicted() {
 }
 
 #[test]
+fn time_that_goes_back_a_little_is_no_matter() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[]);
+    // Another processor saw it earlier.
+    rig.pipeline.segment(&Segment { timestamp_ns: rig.now_ns - SECOND, ..client.send(&get("/")) });
+    rig.pipeline.tick(rig.now_ns - SECOND);
+    rig.wait(600 * SECOND - 1);
+    assert_eq!(rig.stats().flows_open, 1);
+    rig.wait(1);
+    assert_eq!(rig.stats().flows_open, 0);
+}
+
+#[test]
 fn a_tick_looks_at_a_bounded_share_of_the_flows() {
     let mut rig = Rig::new();
     for port in 0..10_000 {

@@ -96,7 +96,13 @@ impl Rig {
         assert_eq!(end.sampled, delivered.len() as u64 + end.mirrored() + end.dropped());
         assert_eq!(end.in_flight(), delivered.len() as u64);
         assert!(end.drops().all(|(reason, _)| reason != DropReason::Abandoned));
-        let held: usize = delivered.iter().map(|request| request.head.memory() + request.body.len()).sum();
+        let trailers = |request: &CapturedRequest| -> usize {
+            request.trailers.iter().map(|(name, value)| name.len() + value.len()).sum()
+        };
+        let held: usize = delivered
+            .iter()
+            .map(|request| request.head.memory() + request.body.len() + trailers(request))
+            .sum();
         assert!(self.budget.used() >= held);
         self.send_copies();
         assert_eq!((self.snapshot().in_flight(), self.budget.used(), self.stats().flows_open), (0, 0, 0));
