@@ -41,8 +41,6 @@ reasons! {
         BodyTooLarge = "body_too_large",
         /// The limit of bytes held for all requests together is reached.
         MemoryLimit = "memory_limit",
-        /// The limit of flows followed at once is reached.
-        FlowLimit = "flow_limit",
         /// The connection ended, or fell silent for too long, before the request did.
         Incomplete = "incomplete",
         /// A CONNECT request: a tunnel is not mirrored.

@@ -14,6 +14,7 @@ pub(super) struct Fields {
     upgrade: bool,
     /// Options of `Connection`.
     close: bool,
+    keep_alive: bool,
     upgrade_option: bool,
 }
 
@@ -55,9 +56,9 @@ impl Fields {
         self.upgrade && self.upgrade_option
     }
 
-    /// Whether another request may follow on the connection.
+    /// Whether another request may follow on the connection (RFC 9112 section 9.3).
     pub(super) fn keeps_alive(&self, version: Version) -> bool {
-        version == Version::Http11 && !self.close
+        !self.close && (version == Version::Http11 || self.keep_alive)
     }
 
     fn add_host(&mut self, value: &[u8]) -> Result<(), HeadError> {
@@ -73,6 +74,7 @@ impl Fields {
     fn add_connection(&mut self, value: &[u8]) {
         for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
             self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
         }
     }

@@ -172,7 +172,8 @@ impl RequestHead {
             .map(|(_, value)| value)
     }
 
-    /// Whether the client may send another request on the connection: HTTP/1.1 without `Connection: close`.
+    /// Whether the client may send another request on the connection: HTTP/1.1 without `Connection: close`, HTTP/1.0
+    /// with `Connection: keep-alive`.
     #[must_use]
     pub fn keeps_alive(&self) -> bool {
         self.keeps_alive

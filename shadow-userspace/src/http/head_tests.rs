@@ -159,7 +159,9 @@ fn host_is_one_and_a_host() {
 fn the_old_version_has_no_chunks_and_needs_no_host() {
     let head = parse("POST / HTTP/1.0\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n").unwrap();
     assert_eq!((head.version(), head.framing()), (Version::Http10, BodyFraming::Length(1)));
-    assert!(!head.keeps_alive());
+    assert!(head.keeps_alive());
+    assert!(!parse("GET / HTTP/1.0\r\n\r\n").unwrap().keeps_alive());
+    assert!(!parse("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n").unwrap().keeps_alive());
     let chunked = parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
     assert_eq!(chunked.unwrap_err(), HeadError::TransferEncoding);
 }

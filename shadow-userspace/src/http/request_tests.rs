@@ -219,6 +219,10 @@ fn nothing_follows_the_last_request() {
     check(&post("Connection: close\r\n", GET), &["start", "POST /", "end"]);
     check(&format!("GET / HTTP/1.0\r\n\r\n{GET}"), &["start", "GET /", "end"]);
     check(
+        &format!("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n{GET}"),
+        &["start", "GET /", "end", "start", "GET /next", "end"],
+    );
+    check(
         &post("Connection: close\r\nContent-Length: 2\r\n", &format!("ab{GET}")),
         &["start", "POST /", "ab", "end"],
     );
