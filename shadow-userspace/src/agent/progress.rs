@@ -20,6 +20,10 @@ use crate::{
 /// Back to the line's start and clear it: what a log line or the summary needs before it on a terminal.
 pub(crate) const CLEAR_LINE: &str = "\r\x1b[2K";
 
+/// A terminal that is too narrow cuts the line off: only the last row of a wrapped one could be cleared.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
+
 /// The running display.
 pub(super) struct Progress {
     stop: oneshot::Sender<()>,
@@ -65,7 +69,7 @@ impl Gauges {
         let mut ticks = every(Duration::from_secs(1));
         loop {
             ticks.tick().await;
-            let line = format!("{CLEAR_LINE}{}", self.read());
+            let line = format!("{CLEAR_LINE}{NO_WRAP}{}{WRAP}", self.read());
             // The terminal is gone: nobody to show anything to.
             if io::stderr().write_all(line.as_bytes()).is_err() {
                 return;
@@ -138,18 +142,23 @@ impl fmt::Display for Counts {
         let Self { seen, sampled, mirrored, failed, dropped, in_flight, latency } = self;
         write!(
             f,
-            "requests ~{seen} sampled {sampled} mirrored {mirrored} failed {failed} dropped {dropped}"
+            "requests ~{seen}, sampled {sampled}, mirrored {mirrored}, failed {failed}, dropped {dropped},"
         )?;
-        write!(f, " in flight {in_flight} v2 p50 {} ms p99 {} ms", Millis(latency.p50), Millis(latency.p99))
+        write!(f, " in flight {in_flight}, v2 {}", InMillis(latency))
     }
 }
 
-/// A duration in milliseconds, to two digits behind the point.
-pub(super) struct Millis(pub(super) Duration);
+/// Quantiles in milliseconds, to two digits behind the point.
+pub(super) struct InMillis<'a>(pub(super) &'a Quantiles);
 
-impl fmt::Display for Millis {
+impl fmt::Display for InMillis<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", self.0.as_secs_f64() * 1e3)
+        let Quantiles { p50, p99, max } = self.0;
+        if max.is_zero() {
+            return f.write_str("without an answer");
+        }
+        let millis = |duration: &Duration| duration.as_secs_f64() * 1e3;
+        write!(f, "p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", millis(p50), millis(p99), millis(max))
     }
 }
 
@@ -168,8 +177,10 @@ mod tests {
             Counts { seen: 900, sampled: 50, mirrored: 40, failed: 5, dropped: 3, in_flight: 2, latency };
         assert_eq!(
             counts.to_string(),
-            "requests ~900 sampled 50 mirrored 40 failed 5 dropped 3 in flight 2 v2 p50 1.50 ms p99 20.00 ms"
+            "requests ~900, sampled 50, mirrored 40, failed 5, dropped 3, in flight 2, v2 p50 1.50 ms, p99 20.00 ms, \
+             max 1000.00 ms"
         );
+        assert!(Counts::default().to_string().ends_with("in flight 0, v2 without an answer"));
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Serialize for Pairs {
 
 impl Summary {
     pub(super) fn json(&self) -> String {
-        let millis = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+        // From whole microseconds, so that no digits appear that were never measured.
+        let millis = |duration: std::time::Duration| duration.as_micros() as f64 / 1e3;
         let document = Document {
             requests: Requests {
                 seen: self.seen(),

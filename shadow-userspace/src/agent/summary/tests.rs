@@ -73,6 +73,7 @@ fn text_names_what_happened_and_leaves_the_rest_out() {
         "  dropped       1 (queue_full 1)",
         "kernel          0 segments matched",
         "  skipped       0",
+        "flows           none",
         "v2 latency      p50 1.25 ms, p99 20.00 ms, max 1000.00 ms",
         "v2 connections  3 opened",
         "time            12.5 s",

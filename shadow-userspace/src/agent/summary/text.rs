@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use shadow_common::{Counter, CounterKind};
 
 use super::{Summary, fields};
-use crate::{agent::progress::Millis, capture::KernelCounters};
+use crate::{agent::progress::InMillis, capture::KernelCounters};
 
 impl Summary {
     pub(super) fn text(&self) -> String {
@@ -14,15 +14,19 @@ impl Summary {
         if let Some(kernel) = &self.kernel {
             add_kernel(&mut table, kernel);
         }
-        let flows: Vec<_> =
-            fields(&self.flows).into_iter().map(|(name, value)| format!("{name} {value}")).collect();
-        table.row("flows", flows.join(", "));
-        let (p50, p99, max) = (Millis(self.latency.p50), Millis(self.latency.p99), Millis(self.latency.max));
-        table.row("v2 latency", format_args!("p50 {p50} ms, p99 {p99} ms, max {max} ms"));
+        table.row("flows", self.happened());
+        table.row("v2 latency", InMillis(&self.latency));
         table.row("v2 connections", format_args!("{} opened", self.connections));
         table.row("attachment", &self.attachment);
         table.row("time", format_args!("{:.1} s", self.elapsed.as_secs_f64()));
         table.text
+    }
+
+    /// The flow statistics without those that are zero.
+    fn happened(&self) -> String {
+        let happened = fields(&self.flows).into_iter().filter(|(_, value)| *value != 0);
+        let shown: Vec<_> = happened.map(|(name, value)| format!("{name} {value}")).collect();
+        if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
     }
 
     fn add_requests(&self, table: &mut Table) {
