@@ -2,7 +2,12 @@
 
 mod report;
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SigSet, Signal};
@@ -19,6 +24,9 @@ use crate::{
     scene::{Kind, Scene},
 };
 use report::Report;
+
+/// Whether a signal is ending this process.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Options of the demo.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +65,17 @@ pub fn run(options: &Options) -> Result<bool> {
         );
     }
     clean_up_when_interrupted()?;
+    let result = show(options);
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        // Its end is the other thread's, which is still cleaning up.
+        loop {
+            thread::park();
+        }
+    }
+    result
+}
+
+fn show(options: &Options) -> Result<bool> {
     let say = |text: &str| {
         if !options.json {
             eprintln!("{text}");
@@ -117,6 +136,7 @@ fn clean_up_when_interrupted() -> Result<()> {
     signals.thread_block().context("block signals")?;
     thread::spawn(move || {
         if let Ok(signal) = signals.wait() {
+            INTERRUPTED.store(true, Ordering::SeqCst);
             eprintln!("{signal}: cleaning up");
             netns::remove_own();
             std::process::exit(128 + signal as i32);

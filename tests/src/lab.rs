@@ -58,8 +58,7 @@ impl Lab {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         netns::sweep();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let directory = netns::directory(number);
-        fs::create_dir(&directory).with_context(|| format!("create {}", directory.display()))?;
+        let directory = netns::create_directory(number)?;
         let client = Namespace::create(number, "client")?;
         let gateway = Namespace::create(number, "gateway")?;
         let v2 = Namespace::create(number, "v2")?;

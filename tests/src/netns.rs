@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -19,6 +20,9 @@ const PREFIX: &str = "shadow-";
 /// Where `ip netns` keeps the names.
 const DIRECTORY: &str = "/run/netns";
 
+/// Whether this process is ending and may make nothing more.
+static ENDING: Mutex<bool> = Mutex::new(false);
+
 /// A namespace that is deleted, with the devices in it, when it is dropped.
 #[derive(Debug)]
 pub struct Namespace {
@@ -29,8 +33,9 @@ impl Namespace {
     /// Makes `shadow-<pid>-<lab>-<role>`.
     ///
     /// # Errors
-    /// Not root, or `ip` fails.
+    /// Not root, or `ip` fails, or [`remove_own`] was called.
     pub fn create(lab: u32, role: &str) -> Result<Self> {
+        let _creating = creating()?;
         let name = format!("{PREFIX}{}-{lab}-{role}", std::process::id());
         ip(&["netns", "add", &name])?;
         Ok(Self { name })
@@ -109,8 +114,9 @@ pub fn sweep() {
     remove_those(|pid| !Path::new("/proc").join(pid.to_string()).exists());
 }
 
-/// Deletes everything that this process has made, for an end by a signal.
+/// Deletes everything that this process has made and lets it make no more, for an end by a signal.
 pub fn remove_own() {
+    *ENDING.lock().unwrap_or_else(PoisonError::into_inner) = true;
     let own = std::process::id();
     remove_those(|pid| pid == own);
 }
@@ -134,10 +140,24 @@ fn owner(name: &str) -> Option<u32> {
     name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok()
 }
 
-/// The directory for a lab's files, named like its namespaces.
-#[must_use]
-pub fn directory(lab: u32) -> PathBuf {
-    std::env::temp_dir().join(format!("{PREFIX}{}-{lab}-files", std::process::id()))
+/// Makes the directory for a lab's files, named like its namespaces.
+///
+/// # Errors
+/// It can't be made, or [`remove_own`] was called.
+pub fn create_directory(lab: u32) -> Result<PathBuf> {
+    let _creating = creating()?;
+    let directory = std::env::temp_dir().join(format!("{PREFIX}{}-{lab}-files", std::process::id()));
+    fs::create_dir(&directory).with_context(|| format!("create {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Held while something is made, so that it is either there to be removed or not made at all.
+fn creating() -> Result<MutexGuard<'static, bool>> {
+    let ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if *ending {
+        bail!("this process is ending");
+    }
+    Ok(ending)
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {

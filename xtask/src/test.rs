@@ -107,8 +107,10 @@ fn unit_tests() -> Outcome {
 
 fn documentation() -> Outcome {
     let mut command = machine::cargo();
-    command.args(["doc", "--quiet", "--no-deps", "--workspace", "--exclude", "shadow-ebpf"]);
-    outcome(command.env("RUSTDOCFLAGS", "--deny warnings"))
+    // With private items: the readers are who works here.
+    command.args(["doc", "--quiet", "--no-deps", "--document-private-items"]);
+    command.args(["--workspace", "--exclude", "shadow-ebpf"]);
+    outcome(command.env("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private-intra-doc-links"))
 }
 
 /// In release, like the agent: the services and the load must not be what limits it. Two at a time, since some load the
