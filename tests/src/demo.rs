@@ -84,6 +84,10 @@ fn show(options: &Options) -> Result<bool> {
     say("building three network namespaces: client, gateway (v1 and the agent), v2");
     let scene = Scene::new(&std::env::current_exe()?, Kind::Plain)?;
     say("the load, without the agent");
+    // What is slow only once (caches, routes, neighbours) must not count for either side.
+    let mut warm_up = load(&scene, "warm-up", options);
+    warm_up.requests = warm_up.requests.min(100);
+    warm_up.run(&scene.lab.client)?;
     let before = load(&scene, "before", options).run(&scene.lab.client)?;
     say("the same load, mirrored");
     let report = mirrored(&scene, options, &before)?;

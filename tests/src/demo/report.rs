@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{agent::Summary, compare::Verdict, load};
 
+/// How many errors of a kind are shown; more say no more.
+const SHOWN: usize = 10;
+
 /// What happened.
 #[derive(Debug)]
 pub struct Report {
@@ -71,8 +74,8 @@ impl Report {
             "v2": {
                 "received": self.copies,
                 "exact": self.verdict.exact,
-                "missing": self.verdict.missing,
-                "wrong": self.verdict.wrong,
+                "not_received": self.verdict.missing.len(),
+                "wrong": self.verdict.wrong.iter().take(SHOWN).collect::<Vec<_>>(),
                 "hosts": self.verdict.hosts,
             },
             "agent": self.summary,
@@ -112,7 +115,7 @@ impl Report {
         }
         let errors =
             self.without_agent.errors.iter().chain(&self.with_agent.errors).chain(&self.verdict.wrong);
-        lines.extend(errors.take(10).map(|error| format!("        {error}")));
+        lines.extend(errors.take(SHOWN).map(|error| format!("        {error}")));
         lines.join("\n")
     }
 }
@@ -139,7 +142,7 @@ fn real(load: &load::Report) -> Value {
     json!({
         "sent": load.sent,
         "correct": load.correct,
-        "errors": load.errors,
+        "errors": load.errors.iter().take(SHOWN).collect::<Vec<_>>(),
         "p50_ms": quantile(&load.latency, 0.5),
         "p99_ms": quantile(&load.latency, 0.99),
     })
