@@ -123,7 +123,8 @@ fn mirrored(scene: &Scene, options: &Options, before: &traffic::Report) -> Resul
         copies: copies.len(),
         with_agent: after,
         summary,
-        clean: left.is_nothing() && gone(&attached)?,
+        // That something was seen attached is what makes its absence mean something.
+        clean: !attached.is_nothing() && left.is_nothing() && gone(&attached)?,
     })
 }
 
