@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use shadow_common::{Direction, FlowKey, tcp_flags};
+
 use super::*;
 use crate::{
     capture::{AttachMode, SampleRate, Segment},
-    shadow::testing::refusing,
+    shadow::testing::{Peer, assert_ledger, refusing},
 };
 
 /// What the source was asked, in order; runs of equal entries are one.
@@ -21,8 +23,8 @@ enum Fate {
 struct FakeSource {
     diary: Diary,
     fate: Fate,
-    /// Records that are in the ring when it is detached.
-    left: usize,
+    /// Records that are in the ring when it is detached: flags, sequence number and payload.
+    left: Vec<(u8, u32, &'static [u8])>,
 }
 
 impl FakeSource {
@@ -35,12 +37,13 @@ impl FakeSource {
 }
 
 impl Source for FakeSource {
-    fn drain(&mut self, wait: Duration, _each: &mut dyn FnMut(&Segment<'_>)) -> Result<usize, CaptureError> {
+    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<usize, CaptureError> {
         match self.fate {
             Fate::Lives if wait.is_zero() => {
                 self.write("drain the rest");
-                self.left = self.left.saturating_sub(1);
-                Ok(self.left)
+                let left = std::mem::take(&mut self.left);
+                left.iter().for_each(|&(flags, seq, payload)| each(&segment(flags, seq, payload)));
+                Ok(left.len())
             }
             Fate::Lives => {
                 self.write("drain");
@@ -63,7 +66,21 @@ impl Drop for FakeSource {
     }
 }
 
-async fn options() -> Options {
+/// Of the only flow, from its client.
+fn segment(flags: u8, seq: u32, payload: &[u8]) -> Segment<'_> {
+    Segment {
+        flow: FlowKey { client_port: 40_000, service_port: 8080, ..FlowKey::default() },
+        direction: Direction::ToService,
+        seq,
+        ack: 1,
+        flags,
+        timestamp_ns: 1,
+        payload_len: payload.len() as u32,
+        payload,
+    }
+}
+
+fn options(upstream: Upstream) -> Options {
     Options {
         live: LiveOptions {
             interface: "test0".to_owned(),
@@ -76,7 +93,7 @@ async fn options() -> Options {
             own_mark: 0,
             seed: 0,
         },
-        upstream: refusing().await,
+        upstream,
         client: ClientOptions { own_mark: 0, ..ClientOptions::default() },
         dispatch: DispatchOptions::default(),
         limits: PipelineLimits::default(),
@@ -88,8 +105,8 @@ async fn options() -> Options {
 
 async fn live(fate: Fate, stop: impl Future<Output = ()>) -> (Result<(), AgentError>, Vec<&'static str>) {
     let diary = Diary::default();
-    let source = FakeSource { diary: Arc::clone(&diary), fate, left: 3 };
-    let end = supervise(source, "nothing".to_owned(), None, &options().await, stop).await;
+    let source = FakeSource { diary: Arc::clone(&diary), fate, left: Vec::new() };
+    let end = supervise(source, "nothing".to_owned(), None, &options(refusing().await), stop).await;
     let result = end.and_then(|(summary, end)| {
         assert_eq!((summary.requests.sampled, summary.requests.in_flight()), (0, 0));
         end
@@ -103,6 +120,25 @@ async fn stops_in_order() {
     let (result, diary) = live(Fate::Lives, tokio::time::sleep(Duration::from_millis(20))).await;
     result.unwrap();
     assert_eq!(diary, ["drain", "detach", "drain the rest", "drop"]);
+}
+
+#[tokio::test]
+async fn what_is_in_the_ring_when_the_agent_stops_is_still_mirrored() {
+    let (peer, mut received) = Peer::recording().await;
+    let left: Vec<(u8, u32, &[u8])> = vec![
+        (tcp_flags::SYN, 99, b""),
+        (tcp_flags::ACK, 100, b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a-shadow\r\n\r\n"),
+        (tcp_flags::ACK, 163, b"POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"),
+    ];
+    let source = FakeSource { diary: Diary::default(), fate: Fate::Lives, left };
+    let options = options(peer.upstream());
+    let (summary, end) =
+        supervise(source, String::new(), None, &options, std::future::ready(())).await.unwrap();
+    end.unwrap();
+    assert_ledger(&summary.requests, &[("mirrored", 1), ("loop", 1), ("shutdown", 1)]);
+    assert_eq!((summary.connections, summary.flows.flows_total), (1, 1));
+    let wire = received.recv().await.unwrap();
+    assert_eq!(wire, b"GET /1 HTTP/1.1\r\nhost: a-shadow\r\nx-shadow-copy: 1\r\n\r\n");
 }
 
 #[tokio::test]
