@@ -28,21 +28,26 @@ struct Kernel {
 impl Kernel {
     /// `None` without the rights to load; says so.
     fn new(rate: &str, export_responses: bool) -> Option<Self> {
+        Self::with(rate, |options| options.export_responses = export_responses)
+    }
+
+    fn with(rate: &str, change: impl FnOnce(&mut LiveOptions)) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("skipped: loading kernel programs needs root");
             return None;
         }
-        let options = LiveOptions {
+        let mut options = LiveOptions {
             interface: String::new(),
             ports: vec![8080, 9090],
             rate: rate.parse::<SampleRate>().unwrap(),
             attach: AttachMode::Tc,
             ring_bytes: 1 << 20,
             max_flows: 1024,
-            export_responses,
+            export_responses: false,
             own_mark: 0,
             seed: 7,
         };
+        change(&mut options);
         let mut programs = load(&options).map_err(|error: CaptureError| error.to_string()).unwrap();
         tag(&mut programs).load().unwrap();
         export(&mut programs).load().unwrap();
@@ -257,6 +262,27 @@ fn responses_are_exported_only_when_asked_for() {
         assert_eq!(seen, asked.then_some(27));
         assert_eq!(kernel.counters().get(Counter::Response), u64::from(!asked));
         assert!(kernel.counters().is_balanced());
+    }
+}
+
+#[test]
+fn packets_that_carry_the_agents_mark_are_left_alone() {
+    const MARK: u32 = 0x5ad0;
+    let Some(mut kernel) = Kernel::with("100%", |options| options.own_mark = MARK) else { return };
+    let syn = syn_of(&Frame::default()).bytes();
+    for (mark, own, exported) in [(MARK, 1, 0), (MARK + 1, 1, 1), (0, 1, 2)] {
+        // `mark` is the third word of the context.
+        let mut context = [0_u8; 192];
+        context[8..12].copy_from_slice(&mark.to_ne_bytes());
+        let marked = TestRunOptions { ctx_in: Some(&context), ..options(&syn) };
+        assert_eq!(export(&mut kernel.programs).test_run(marked).unwrap().return_value, TCX_NEXT);
+        let counters = kernel.counters();
+        assert_eq!(
+            (counters.get(Counter::Own), counters.get(Counter::Exported)),
+            (own, exported),
+            "{mark:#x}"
+        );
+        assert!(counters.is_balanced());
     }
 }
 
