@@ -47,7 +47,7 @@ pub struct Options {
     #[arg(long, default_value = "100%")]
     sample_rate: String,
     /// How the agent attaches.
-    #[arg(long, default_value = "xdp-native")]
+    #[arg(long, default_value = "xdp-generic")]
     attach: String,
     /// Print the report as one JSON object.
     #[arg(long)]

@@ -22,8 +22,9 @@ pub struct Arguments {
     /// The part of them to mirror, as the agent takes it.
     #[arg(long, default_value = "100%")]
     sample_rate: String,
-    /// How the agent attaches.
-    #[arg(long, default_value = "xdp-native")]
+    /// How the agent attaches. XDP in the driver would turn segmentation off on the lab's devices, and users would
+    /// measure that.
+    #[arg(long, default_value = "xdp-generic")]
     attach: String,
     /// Print the report as one JSON object.
     #[arg(long)]

@@ -109,6 +109,8 @@ impl Report {
         );
         line("real, without agent", latency(&self.without_agent.latency));
         line("real, with agent", latency(&self.with_agent.latency));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        line("", format!("(client, v1, v2 and agent share {cores} cores)"));
         lines.push(String::new());
         for (name, holds) in self.checks() {
             lines.push(format!("  {}  {name}", if holds { "ok  " } else { "FAIL" }));
