@@ -1,6 +1,6 @@
 //! Capture: from the network interface to [`Segment`]s.
 //!
-//! In the order of events: [`preflight`] says what is missing, [`load`] brings the kernel programs and their maps into
+//! In the order of events: [`preflight`] says what is missing, [`mod@load`] brings the kernel programs and their maps into
 //! the kernel, [`attach`] hooks them to the interface, [`live`] drains the ring, [`record`] reads what it holds, and
 //! [`control`] changes the live maps and reads the counters.
 //!
