@@ -3,7 +3,7 @@
 //! Takes fields one by one, gives the body's framing. Whatever RFC 9112 leaves open, or leaves to the recipient, is an
 //! error here.
 
-use super::head::{BodyFraming, HeadError, Version};
+use super::framing::{BodyFraming, HeadError, Version};
 
 /// What the fields seen so far say.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Heads that are taken, and what is told of them; heads that are not.
 
 use super::*;
+use crate::ledger::DropReason;
 
 fn parse(head: &str) -> Result<RequestHead, HeadError> {
     RequestHead::parse(head.to_owned())

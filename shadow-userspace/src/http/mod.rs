@@ -7,10 +7,12 @@
 mod chunked;
 mod classify;
 mod fields;
+mod framing;
 mod head;
 mod request;
 mod section;
 
 pub use classify::Protocol;
-pub use head::{BodyFraming, HeadError, MAX_HEADERS, RequestHead, Version};
+pub use framing::{BodyFraming, HeadError, MAX_HEADERS, Version};
+pub use head::RequestHead;
 pub use request::{DecoderLimits, RequestDecoder, RequestEvent};

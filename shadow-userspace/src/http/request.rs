@@ -10,7 +10,8 @@ use super::{
     chunked::{Chunk, Chunks, Malformed},
     classify::{Class, PROBE, Protocol, classify},
     fields::is_forbidden_in_trailers,
-    head::{BodyFraming, RequestHead, range_of},
+    framing::BodyFraming,
+    head::{RequestHead, range_of},
     section::{Section, SectionError},
 };
 use crate::ledger::DropReason;
