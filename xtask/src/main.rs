@@ -5,6 +5,7 @@
 
 mod build;
 mod demo;
+mod dependencies;
 mod machine;
 mod setup;
 mod test;

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::{
     build::{self, AGENT, LAB},
-    machine,
+    dependencies, machine,
     setup::{self, Need},
 };
 
@@ -46,6 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut taken = Vec::new();
     if arguments.only.is_none() {
         taken.push(step("format", || cargo(&["fmt", "--all", "--check"])));
+        taken.push(step("dependencies", dependencies));
         taken.push(step("lints", lints));
         taken.push(step("unit tests", unit_tests));
         taken.push(step("documentation", documentation));
@@ -81,6 +82,16 @@ fn summarise(taken: &[Taken]) -> ExitCode {
     }
     let failed = taken.iter().any(|step| matches!(step.outcome, Outcome::Failed));
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn dependencies() -> Outcome {
+    match dependencies::check() {
+        Ok(()) => Outcome::Passed,
+        Err(error) => {
+            eprintln!("{error:#}");
+            Outcome::Failed
+        }
+    }
 }
 
 fn lints() -> Outcome {
