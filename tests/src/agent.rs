@@ -129,7 +129,15 @@ impl Agent {
     ///
     /// # Errors
     /// It doesn't end, fails, or prints no summary.
-    pub fn stop(mut self) -> Result<Summary> {
+    pub fn stop(self) -> Result<Summary> {
+        self.stop_with_log().map(|(_, summary)| summary)
+    }
+
+    /// The same, with everything that it logged.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub fn stop_with_log(mut self) -> Result<(Vec<String>, Summary)> {
         self.process.signal(Signal::SIGINT)?;
         let status = self.process.wait(STOP_LIMIT)?;
         let log = self.log().join("\n");
@@ -138,7 +146,8 @@ impl Agent {
         }
         let stdout = self.process.stdout().all();
         let line = stdout.last().with_context(|| format!("shadow-agent printed no summary:\n{log}"))?;
-        serde_json::from_str(line).with_context(|| format!("the summary: {line}"))
+        let summary = serde_json::from_str(line).with_context(|| format!("the summary: {line}"))?;
+        Ok((self.log(), summary))
     }
 
     /// Ends it without a chance to clean up.

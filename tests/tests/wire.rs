@@ -126,3 +126,20 @@ fn doubtful_framing_and_copies_of_copies_are_dropped_and_counted() {
     let dropped = |reason: &str| summary.requests.dropped.get(reason).copied().unwrap_or(0);
     assert_eq!((dropped("ambiguous"), dropped("loop")), (1, 1), "{summary:?}");
 }
+
+/// Invariant 5, on the noisiest level that can be asked for.
+#[test]
+fn no_log_has_a_body_or_a_header() {
+    let Some(scene) = scene(Kind::Plain) else { return };
+    let noisy =
+        Options::to(scene.v2_address(Family::V4)).with(&["--log", "trace,hyper=trace,hyper::proto=trace"]);
+    let agent = Agent::start(&scene.lab.gateway, &noisy).unwrap();
+    let sent = "POST /s3cret-target HTTP/1.1\r\nHost: a\r\nAuthorization: s3cret-token\r\nCookie: s3cret=1\r\nContent-Length: \
+                11\r\n\r\ns3cret-bodyGET /s3cret HTTP/1.1\r\nHost : s3cret\r\n\r\n";
+    talk(&scene, Family::V4, &[sent]);
+    scene.v2.wait_for(1, COPIES_LIMIT).unwrap();
+    let (log, summary) = agent.stop_with_log().unwrap();
+    assert_eq!((summary.requests.mirrored, summary.dropped()), (1, 1), "{summary:?}");
+    assert!(log.iter().any(|line| line.contains("attached")), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:?}");
+}

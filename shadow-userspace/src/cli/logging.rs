@@ -2,7 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, LevelFilter, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{agent::CLEAR_LINE, cli::usage::UsageError};
 
@@ -16,13 +22,13 @@ pub(super) fn init(level: Option<&str>) -> Result<(), UsageError> {
         (None, Ok(variable)) if !variable.is_empty() => ("RUST_LOG", variable),
         _ => ("--log", DEFAULT.to_owned()),
     };
-    let filter = filter(origin, &directives)?;
+    let filter = filter(origin, &directives)?.and(filter_fn(is_private));
     let terminal = io::stderr().is_terminal();
     let writer = move || LogWriter { terminal };
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(terminal);
+    let lines = lines.compact().with_target(false).with_filter(filter);
     // It fails if there is a subscriber already: in tests.
-    subscriber.compact().with_target(false).try_init().ok();
+    tracing_subscriber::registry().with(lines).try_init().ok();
     Ok(())
 }
 
@@ -33,16 +39,18 @@ fn filter(origin: &str, directives: &str) -> Result<EnvFilter, UsageError> {
              such as shadow_userspace=debug"
         ))
     };
-    let quiet = if !directives.is_empty() && directives.parse::<LevelFilter>().is_ok() {
-        // A bare level is for the agent: its libraries would tell of targets and headers (invariant 5).
-        format!("{directives},hyper=warn,hyper_util=warn")
-    } else if directives.contains('=') {
-        directives.to_owned()
-    } else {
-        // EnvFilter would take a misspelt level for a module's name.
+    // EnvFilter would take a misspelt level for a module's name.
+    let is_level = !directives.is_empty() && directives.parse::<LevelFilter>().is_ok();
+    if !is_level && !directives.contains('=') {
         return Err(wrong());
-    };
-    quiet.parse().map_err(|_| wrong())
+    }
+    directives.parse().map_err(|_| wrong())
+}
+
+/// Whatever level is asked for, libraries only warn: on their lower levels they tell of targets and headers, and those
+/// never reach a log (invariant 5).
+fn is_private(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("shadow") || *metadata.level() <= Level::WARN
 }
 
 /// stderr, where the progress line makes room for a log line.
@@ -78,11 +86,5 @@ mod tests {
             let error = filter("--log", text).unwrap_err().to_string();
             assert!(error.starts_with("--log: ") && error.contains("give off, error"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_bare_level_keeps_libraries_quiet() {
-        let shown = filter("--log", "trace").unwrap().to_string();
-        assert!(shown.contains("hyper=warn") && shown.contains("hyper_util=warn"), "{shown}");
     }
 }
