@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{mirror, root, scene};
 use shadow_tests::{
     agent::Options,
@@ -12,7 +14,15 @@ use shadow_tests::{
     scene::{Kind, Scene},
 };
 
-fn exact(scene: &Scene, family: Family, options: &Options, name: &str, requests: u32, connections: u32) {
+/// Mirrors a mixed load, checks that every copy is exact, and returns the kernel's counters.
+fn exact(
+    scene: &Scene,
+    family: Family,
+    options: &Options,
+    name: &str,
+    requests: u32,
+    connections: u32,
+) -> BTreeMap<String, serde_json::Value> {
     let load =
         Load::new(scene.v1_address(family), Plan::mixed(name, "shop.example:8080"), requests, connections);
     let result = mirror(scene, options, &load, requests as usize);
@@ -33,9 +43,10 @@ fn exact(scene: &Scene, family: Family, options: &Options, name: &str, requests:
         "{}",
         result.describe()
     );
+    result.summary.kernel
 }
 
-/// The 20 of 20 with `SHADOW_RUNS=20`; fewer by default, for the time it takes.
+/// `SHADOW_RUNS=20` repeats it 20 times; fewer by default, for the time it takes.
 #[test]
 fn a_thousand_requests_over_fifty_connections() {
     if !root() {
@@ -59,7 +70,14 @@ fn every_way_to_attach_with_both_versions_of_ip() {
         for attach in ["auto", "tc", "xdp-generic", "xdp-native"] {
             let Some(scene) = scene(Kind::Plain) else { return };
             let options = Options::to(scene.v2_address(family)).attach(attach);
-            exact(&scene, family, &options, &format!("{attach}-{family:?}"), 200, 10);
+            let kernel = exact(&scene, family, &options, &format!("{attach}-{family:?}"), 200, 10);
+            let count = |name: &str| kernel[name].as_u64().unwrap();
+            // Each way really is the one that was asked for: XDP decides, and in the driver its tag spares TC that.
+            assert_eq!(count("xdp_seen") > 0, attach.starts_with("xdp"), "{attach}: {kernel:?}");
+            assert_eq!(count("xdp_tagged") > 0, attach.starts_with("xdp"), "{attach}: {kernel:?}");
+            if attach == "xdp-native" {
+                assert!(count("tag_used") > 200 && count("tag_used") <= count("xdp_tagged"), "{kernel:?}");
+            }
         }
     }
 }
