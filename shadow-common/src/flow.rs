@@ -94,3 +94,18 @@ pub enum Verdict {
     /// A flow of a service port whose SYN was not seen, so that no request start is known.
     Unknown = 3,
 }
+
+impl Verdict {
+    /// The verdict for its number in a tag, or `None` if no verdict has that number.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_u32(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Other),
+            1 => Some(Self::Unsampled),
+            2 => Some(Self::Sampled),
+            3 => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}

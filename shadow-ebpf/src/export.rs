@@ -50,16 +50,17 @@ impl Packet for TcContext {
     fn without_link_header(&self) -> Option<u16> {
         // SAFETY: a plain field of the context.
         let ethertype = u16::from_be(unsafe { (*self.skb.skb).protocol } as u16);
-        let start: [u8; COMPARED] = Packet::load(self, 0)?;
         let version = match ethertype {
             ETHERTYPE_IPV4 => 4,
             ETHERTYPE_IPV6 => 6,
             _ => return None,
         };
         // A link-layer address may look like this too; then the bytes at the network header differ.
-        if start[0] >> 4 != version {
+        let [first, _] = Packet::load::<[u8; 2]>(self, 0)?;
+        if first >> 4 != version {
             return None;
         }
+        let start: [u8; COMPARED] = Packet::load(self, 0)?;
         let mut network = [0_u8; COMPARED];
         // SAFETY: writes COMPARED bytes into an array of that size.
         let loaded = unsafe {
@@ -90,10 +91,10 @@ pub fn export(ctx: &TcContext) {
     }
     // The tags that end it here spare TC the parsing.
     match tagged {
-        Some(verdict) if verdict == Verdict::Other as u32 => return count(Counter::OtherPort),
-        Some(verdict) if verdict == Verdict::Unsampled as u32 => return skip(Counter::Unsampled),
-        Some(verdict) if verdict == Verdict::Unknown as u32 => return skip(Counter::UnknownFlow),
-        _ => {}
+        Some(Verdict::Other) => return count(Counter::OtherPort),
+        Some(Verdict::Unsampled) => return skip(Counter::Unsampled),
+        Some(Verdict::Unknown) => return skip(Counter::UnknownFlow),
+        Some(Verdict::Sampled) | None => {}
     }
     let segment = match packet::parse(ctx) {
         Ok(segment) => segment,
@@ -106,7 +107,7 @@ pub fn export(ctx: &TcContext) {
         return skip(Counter::Own);
     }
     let verdict = match tagged {
-        Some(_) => Verdict::Sampled,
+        Some(verdict) => verdict,
         None => flow::verdict(ctx, segment, &key, direction, &config),
     };
     match verdict {
@@ -123,8 +124,7 @@ fn sampled(ctx: &TcContext, segment: &Segment, key: &FlowKey, direction: Directi
     if segment.payload_len == 0 && !is_control {
         return skip(Counter::Empty);
     }
-    let is_response = direction as u8 == Direction::FromService as u8;
-    let wants_payload = !is_response || config.flags & EXPORT_RESPONSES != 0;
+    let wants_payload = direction == Direction::ToService || config.flags & EXPORT_RESPONSES != 0;
     if !wants_payload && !is_control {
         return skip(Counter::Response);
     }
@@ -149,7 +149,7 @@ fn sampled(ctx: &TcContext, segment: &Segment, key: &FlowKey, direction: Directi
         Counter::RingFull
     };
     let is_first = add(result, 1) == 0;
-    if is_first && result as u32 == Counter::RingFull as u32 {
+    if is_first && result == Counter::RingFull {
         warn!(ctx, "the ring is full: the agent is behind, or --ring-size is too small");
     }
 }
@@ -202,12 +202,17 @@ fn chunks(ctx: &TcContext, header: RecordHeader, segment: &Segment) -> Counter {
 #[inline(always)]
 fn emit_sized(ctx: &TcContext, header: RecordHeader, offset: u32) -> bool {
     let len = u64::from(header.payload_len);
-    match len as usize {
-        ..=448 => emit::<{ RECORD_CLASSES[1] }>(ctx, header, offset, len),
-        ..=1536 => emit::<{ RECORD_CLASSES[2] }>(ctx, header, offset, len),
-        ..=4096 => emit::<{ RECORD_CLASSES[3] }>(ctx, header, offset, len),
-        ..=16_384 => emit::<{ RECORD_CLASSES[4] }>(ctx, header, offset, len),
-        _ => emit::<{ RECORD_CLASSES[5] }>(ctx, header, offset, len),
+    let fits = |class: usize| len <= RECORD_CLASSES[class] as u64;
+    if fits(1) {
+        emit::<{ RECORD_CLASSES[1] }>(ctx, header, offset, len)
+    } else if fits(2) {
+        emit::<{ RECORD_CLASSES[2] }>(ctx, header, offset, len)
+    } else if fits(3) {
+        emit::<{ RECORD_CLASSES[3] }>(ctx, header, offset, len)
+    } else if fits(4) {
+        emit::<{ RECORD_CLASSES[4] }>(ctx, header, offset, len)
+    } else {
+        emit::<{ RECORD_CLASSES[5] }>(ctx, header, offset, len)
     }
 }
 
@@ -252,7 +257,7 @@ fn opaque(mut number: u64) -> u64 {
 
 /// The verdict that XDP left in front of the packet, if it did.
 #[inline(always)]
-fn tag_of(ctx: &TcContext) -> Option<u32> {
+fn tag_of(ctx: &TcContext) -> Option<Verdict> {
     // SAFETY: reads two fields of the context that the verifier turns into packet pointers.
     let (start, end) = unsafe { ((*ctx.skb.skb).data_meta as usize, (*ctx.skb.skb).data as usize) };
     if start + size_of::<Tag>() > end {
@@ -260,7 +265,7 @@ fn tag_of(ctx: &TcContext) -> Option<u32> {
     }
     // SAFETY: the metadata area holds a Tag, checked just above; it is 4-byte aligned by the kernel.
     let tag = unsafe { *(start as *const Tag) };
-    (tag.magic == Tag::MAGIC).then_some(tag.verdict)
+    tag.verdict()
 }
 
 #[inline(always)]

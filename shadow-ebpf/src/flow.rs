@@ -45,7 +45,7 @@ pub fn verdict<P: Packet>(
         unsafe { *state }
     });
     let is_syn = segment.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
-    let is_new = is_syn && direction as u8 == Direction::ToService as u8;
+    let is_new = is_syn && direction == Direction::ToService;
     let sampled = match known {
         Some(state) if !is_new || state.isn == segment.seq => state.sampled != 0,
         None if !is_new => return Verdict::Unknown,
@@ -54,10 +54,7 @@ pub fn verdict<P: Packet>(
     if sampled {
         return Verdict::Sampled;
     }
-    if direction as u8 == Direction::ToService as u8
-        && segment.payload_len > 0
-        && begins_request(packet, segment)
-    {
+    if direction == Direction::ToService && segment.payload_len > 0 && begins_request(packet, segment) {
         count(Counter::UnsampledRequests);
     }
     Verdict::Unsampled

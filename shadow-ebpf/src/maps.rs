@@ -4,9 +4,9 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
+use shadow_common::{COUNTERS, Config, Counter, FlowKey, PORT_WORDS, port_bit, port_word};
 
 use crate::packet::Segment;
-use shadow_common::{COUNTERS, Config, Counter, FlowKey, PORT_WORDS, port_bit, port_word};
 
 /// What is remembered of a flow from its SYN on.
 #[repr(C)]
@@ -75,8 +75,8 @@ pub fn put_down(segment: Segment) -> Option<&'static Segment> {
 #[inline(always)]
 pub fn add(counter: Counter, amount: u64) -> u64 {
     let Some(count) = COUNTS.get_ptr_mut(counter as u32) else { return 0 };
-    // SAFETY: the pointer comes from a successful lookup, and a per-CPU value is written by this CPU alone: programs
-    // of these types don't nest on one CPU but for softirq over process context, where a lost count is harmless.
+    // SAFETY: the pointer comes from a successful lookup. The value is this CPU's, and XDP and TC run with softirqs off,
+    // so no other packet's program changes it in between.
     unsafe {
         let before = *count;
         *count = before + amount;

@@ -17,13 +17,24 @@ use crate::{
 #[derive(Clone, Copy)]
 pub struct Tag {
     /// [`Tag::MAGIC`], so that another program's metadata isn't taken for a tag.
-    pub magic: u32,
+    magic: u32,
     /// A [`Verdict`] as its number.
-    pub verdict: u32,
+    verdict: u32,
 }
 
 impl Tag {
-    pub const MAGIC: u32 = 0x5348_4457;
+    const MAGIC: u32 = 0x5348_4457;
+
+    #[inline(always)]
+    pub fn new(verdict: Verdict) -> Self {
+        Self { magic: Self::MAGIC, verdict: verdict as u32 }
+    }
+
+    /// The verdict, if it is a tag at all.
+    #[inline(always)]
+    pub fn verdict(self) -> Option<Verdict> {
+        if self.magic == Self::MAGIC { Verdict::from_u32(self.verdict) } else { None }
+    }
 }
 
 impl Packet for XdpContext {
@@ -78,6 +89,6 @@ fn write(ctx: &XdpContext, verdict: Verdict) -> bool {
         return false;
     }
     // SAFETY: the metadata area holds a Tag, checked just above; it is 4-byte aligned by the kernel.
-    unsafe { *(start as *mut Tag) = Tag { magic: Tag::MAGIC, verdict: verdict as u32 } };
+    unsafe { *(start as *mut Tag) = Tag::new(verdict) };
     true
 }
