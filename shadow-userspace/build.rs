@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const OBJECT: &str = "shadow-ebpf";
+use ebpf_toolchain::PACKAGE;
 
 fn main() {
     if let Err(error) = build() {
@@ -20,7 +20,7 @@ fn build() -> Result<(), String> {
     let manifest = variable("CARGO_MANIFEST_DIR")?;
     let workspace = manifest.parent().ok_or("the package lies in no workspace")?;
     let out = variable("OUT_DIR")?;
-    for source in ["shadow-ebpf", "shadow-common", "Cargo.lock"] {
+    for source in [PACKAGE, "shadow-common", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
     println!("cargo::rerun-if-env-changed=PATH");
@@ -36,8 +36,8 @@ fn build() -> Result<(), String> {
     for line in messages.lines().filter(|line| line.starts_with("warning: unused")) {
         println!("cargo::warning={line}");
     }
-    let object = target.join("bpfel-unknown-none/release").join(OBJECT);
-    fs::copy(&object, out.join(OBJECT)).map_err(|error| format!("{}: {error}", object.display()))?;
+    let object = ebpf_toolchain::object(&target);
+    fs::copy(&object, out.join(PACKAGE)).map_err(|error| format!("{}: {error}", object.display()))?;
     Ok(())
 }
 

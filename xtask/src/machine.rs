@@ -5,23 +5,18 @@ use std::{
     ffi::OsStr,
     fs,
     io::IsTerminal as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, bail};
+use ebpf_toolchain::is_program;
 
 /// A program in `PATH`, or where system programs are that are not in a user's `PATH`.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(system).map(|directory| directory.join(name)).find(|path| is_program(path))
-}
-
-/// Whether this is a file that may be run.
-pub fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Whether the effective user is root.

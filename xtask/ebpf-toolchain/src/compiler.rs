@@ -61,13 +61,13 @@ pub fn candidates() -> impl Iterator<Item = Compiler> {
 }
 
 /// The first that fits.
-pub(crate) fn find() -> Option<Compiler> {
+#[must_use]
+pub fn find() -> Option<Compiler> {
     candidates().find(Compiler::fits)
 }
 
 /// `$RUSTUP_HOME`, or where it is by default.
-#[must_use]
-pub fn rustup_home() -> Option<PathBuf> {
+fn rustup_home() -> Option<PathBuf> {
     home("RUSTUP_HOME", ".rustup")
 }
 
@@ -127,7 +127,9 @@ fn llvm_major(version: &str) -> Option<u32> {
     line.split('.').next()?.trim().parse().ok()
 }
 
-pub(crate) fn is_program(path: &Path) -> bool {
+/// Whether this is a file that may be run.
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

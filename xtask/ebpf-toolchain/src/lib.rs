@@ -14,11 +14,14 @@ use std::{
     process::Command,
 };
 
-pub use compiler::{Compiler, candidates, cargo_home, rustup_home};
+pub use compiler::{Compiler, candidates, cargo_home, find, is_program};
 pub use linker::{BPF_LINKER_LLVM, BPF_LINKER_VERSION, bpf_linker, llvm_directory};
 
-/// Where the kernel programs' package lies in the workspace.
+/// The kernel programs' package, its directory in the workspace, and the name of its object.
 pub const PACKAGE: &str = "shadow-ebpf";
+
+/// Little-endian BPF.
+const TARGET: &str = "bpfel-unknown-none";
 
 /// Everything that a build of the kernel programs needs.
 #[derive(Clone, Debug)]
@@ -53,15 +56,21 @@ pub enum Missing {
 /// # Errors
 /// The first thing that is missing.
 pub fn probe() -> Result<Toolchain, Missing> {
-    let compiler = compiler::find().ok_or(Missing::Compiler)?;
+    let compiler = find().ok_or(Missing::Compiler)?;
     let bpf_linker = bpf_linker().ok_or(Missing::BpfLinker)?;
     let llvm = llvm_directory(&compiler).ok_or(Missing::Llvm(compiler.llvm))?;
     Ok(Toolchain { compiler, bpf_linker, llvm })
 }
 
+/// The object that [`Toolchain::command`] builds into `target_dir`.
+#[must_use]
+pub fn object(target_dir: &Path) -> PathBuf {
+    target_dir.join(TARGET).join("release").join(PACKAGE)
+}
+
 impl Toolchain {
     /// `cargo build` of the kernel programs for little-endian BPF into `target_dir`, with the environment cleaned of
-    /// what an outer cargo or rustup set. The object is `bpfel-unknown-none/release/shadow-ebpf` in there.
+    /// what an outer cargo or rustup set. [`object`] says where the object is then.
     ///
     /// The caller adds what it likes (`--message-format`, `--quiet`) and sets the working directory to the workspace.
     /// `target_dir` must not be the outer cargo's own: it holds the lock on that one.
@@ -69,14 +78,13 @@ impl Toolchain {
     pub fn command(&self, target_dir: &Path) -> Command {
         let mut command = self.cargo();
         command.args(["build", "--package", PACKAGE, "--bins", "--release"]);
-        command.args(["--target", "bpfel-unknown-none", "-Z", "build-std=core"]);
+        command.args(["--target", TARGET, "-Z", "build-std=core"]);
         command.arg("--target-dir").arg(target_dir);
         command
     }
 
     /// The compiler's cargo in an environment that builds for BPF; give it arguments.
-    #[must_use]
-    pub fn cargo(&self) -> Command {
+    fn cargo(&self) -> Command {
         let mut command = Command::new(&self.compiler.cargo);
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(set_by_outer_cargo) {

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
-use ebpf_toolchain::{BPF_LINKER_LLVM, BPF_LINKER_VERSION, Compiler, Missing, candidates, cargo_home};
+use ebpf_toolchain::{
+    BPF_LINKER_LLVM, BPF_LINKER_VERSION, Missing, candidates, cargo_home, find, is_program,
+};
 
 use super::{Need, Privilege, Step, packages};
 use crate::machine;
@@ -18,7 +20,7 @@ pub fn compiler() -> Step {
     Step {
         name: "eBPF compiler",
         need: Need::Build,
-        look: || fitting_compiler().map(|found| format!("{}, LLVM {}", found.name, found.llvm)),
+        look: || find().map(|found| format!("{}, LLVM {}", found.name, found.llvm)),
         installs: "rust-src",
         install: install_compiler,
         by_hand: || {
@@ -49,7 +51,7 @@ pub fn llvm() -> Step {
         name: "libLLVM",
         need: Need::Build,
         look: || {
-            let directory = ebpf_toolchain::llvm_directory(&fitting_compiler()?)?;
+            let directory = ebpf_toolchain::llvm_directory(&find()?)?;
             Some(directory.display().to_string())
         },
         installs: "an LLVM library for bpf-linker",
@@ -72,10 +74,6 @@ pub fn lints() -> Step {
         install: |_| machine::run_quietly(rustup()?.args(["component", "add", "rustfmt", "clippy"])),
         by_hand: || "`rustup component add rustfmt clippy`".to_owned(),
     }
-}
-
-fn fitting_compiler() -> Option<Compiler> {
-    candidates().find(Compiler::fits)
 }
 
 /// By rustup where it can be had, else by the distribution. A toolchain that is there only lacks its sources, which is
@@ -104,8 +102,7 @@ fn add_sources() -> Result<()> {
 }
 
 fn rustup() -> Result<Command> {
-    let in_cargo_home =
-        cargo_home().map(|home| home.join("bin/rustup")).filter(|path| machine::is_program(path));
+    let in_cargo_home = cargo_home().map(|home| home.join("bin/rustup")).filter(|path| is_program(path));
     let Some(program) = in_cargo_home.or_else(|| machine::program("rustup")) else {
         bail!("there is no rustup")
     };
@@ -151,9 +148,7 @@ fn llvm_package() -> String {
 /// without the component too, so that counts only where no cargo runs us.
 fn cargo_command(name: &str) -> Option<PathBuf> {
     match std::env::var_os("CARGO") {
-        Some(cargo) => {
-            Some(PathBuf::from(cargo).with_file_name(name)).filter(|path| machine::is_program(path))
-        }
+        Some(cargo) => Some(PathBuf::from(cargo).with_file_name(name)).filter(|path| is_program(path)),
         None => machine::program(name),
     }
 }
