@@ -33,7 +33,7 @@ fn build() -> Result<(), String> {
     if !output.status.success() {
         return Err(format!("the kernel programs don't build:\n{messages}").replace('\n', "\ncargo::error="));
     }
-    for line in messages.lines().filter(|line| line.starts_with("warning: unused")) {
+    for line in messages.lines().filter(|line| line.starts_with("warning")) {
         println!("cargo::warning={line}");
     }
     let object = ebpf_toolchain::object(&target);
