@@ -200,14 +200,24 @@ impl Snapshot {
         self.sampled - self.mirrored() - self.failed() - self.dropped()
     }
 
+    /// Every reason of failure with its count.
+    pub fn failed_by_reason(&self) -> impl Iterator<Item = (FailReason, u64)> {
+        FailReason::ALL.iter().copied().zip(self.failed)
+    }
+
+    /// Every reason for dropping with its count.
+    pub fn dropped_by_reason(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        DropReason::ALL.iter().copied().zip(self.dropped)
+    }
+
     /// The failures by reason, those that happened.
     pub fn failures(&self) -> impl Iterator<Item = (FailReason, u64)> {
-        FailReason::ALL.iter().copied().zip(self.failed).filter(|&(_, count)| count > 0)
+        self.failed_by_reason().filter(|&(_, count)| count > 0)
     }
 
     /// The drops by reason, those that happened.
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
-        DropReason::ALL.iter().copied().zip(self.dropped).filter(|&(_, count)| count > 0)
+        self.dropped_by_reason().filter(|&(_, count)| count > 0)
     }
 }
 

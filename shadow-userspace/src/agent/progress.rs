@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use shadow_common::Counter;
 use tokio::{sync::oneshot, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
+    agent::summary::seen,
     capture::Control,
     ledger::Ledger,
     shadow::latency::{Latency, Quantiles},
@@ -91,14 +91,10 @@ impl Gauges {
     }
 
     fn read(&self) -> Counts {
-        let unsampled = self
-            .control
-            .as_ref()
-            .and_then(|control| control.counters().ok())
-            .map_or(0, |counters| counters.get(Counter::UnsampledRequests));
+        let kernel = self.control.as_ref().and_then(|control| control.counters().ok());
         let now = self.ledger.snapshot();
         Counts {
-            seen: now.sampled + unsampled,
+            seen: seen(&now, kernel.as_ref()),
             sampled: now.sampled,
             mirrored: now.mirrored(),
             failed: now.failed(),
@@ -119,7 +115,7 @@ fn every(period: Duration) -> tokio::time::Interval {
 /// The agent's state in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
-    /// An estimate: the kernel counts unsampled requests by segment starts.
+    /// An estimate.
     seen: u64,
     sampled: u64,
     mirrored: u64,

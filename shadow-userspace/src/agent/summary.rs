@@ -13,10 +13,7 @@ use std::{
 use shadow_common::Counter;
 
 use crate::{
-    agent::SummaryFormat,
-    capture::KernelCounters,
-    ledger::{DropReason, FailReason, Snapshot},
-    pipeline::FlowStats,
+    agent::SummaryFormat, capture::KernelCounters, ledger::Snapshot, pipeline::FlowStats,
     shadow::latency::Quantiles,
 };
 
@@ -50,10 +47,8 @@ impl Summary {
         }
     }
 
-    /// Sampled requests and those that the kernel saw start and left out; an estimate.
     fn seen(&self) -> u64 {
-        self.requests.sampled
-            + self.kernel.as_ref().map_or(0, |kernel| kernel.get(Counter::UnsampledRequests))
+        seen(&self.requests, self.kernel.as_ref())
     }
 
     /// Every status class with its count.
@@ -71,14 +66,12 @@ impl Summary {
 
     /// Every reason of failure with its count.
     fn failed(&self) -> Vec<(&'static str, u64)> {
-        let counts: Vec<_> = self.requests.failures().collect();
-        complete(FailReason::ALL, &counts, FailReason::label)
+        self.requests.failed_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
     }
 
     /// Every reason for dropping with its count.
     fn dropped(&self) -> Vec<(&'static str, u64)> {
-        let counts: Vec<_> = self.requests.drops().collect();
-        complete(DropReason::ALL, &counts, DropReason::label)
+        self.requests.dropped_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
     }
 
     /// Whether every sampled request has an outcome.
@@ -87,15 +80,9 @@ impl Summary {
     }
 }
 
-/// Adds the reasons that didn't happen.
-fn complete<R: Copy + PartialEq>(
-    all: &[R],
-    counts: &[(R, u64)],
-    label: impl Fn(R) -> &'static str,
-) -> Vec<(&'static str, u64)> {
-    let count =
-        |reason| counts.iter().find(|(happened, _)| *happened == reason).map_or(0, |&(_, count)| count);
-    all.iter().map(|&reason| (label(reason), count(reason))).collect()
+/// Sampled requests and those that the kernel saw start and left out; an estimate, since it counts segment starts.
+pub(super) fn seen(requests: &Snapshot, kernel: Option<&KernelCounters>) -> u64 {
+    requests.sampled + kernel.map_or(0, |kernel| kernel.get(Counter::UnsampledRequests))
 }
 
 /// The names and values of the flow statistics, whatever they are.

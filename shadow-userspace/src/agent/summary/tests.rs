@@ -4,7 +4,7 @@ use serde_json::Value;
 use shadow_common::COUNTERS;
 
 use super::*;
-use crate::ledger::{Ledger, Outcome};
+use crate::ledger::{DropReason, FailReason, Ledger, Outcome};
 
 fn summary() -> Summary {
     let ledger = Ledger::new();
