@@ -2,11 +2,7 @@
 
 use std::io;
 
-use aya::{
-    EbpfError,
-    maps::MapError,
-    programs::{ProgramError, tc::TcError},
-};
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
 /// Why capturing can't start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +75,6 @@ pub enum CaptureError {
         /// aya's error.
         source: ProgramError,
     },
-    /// A TC hook can't be had.
-    #[error("TC: {0}")]
-    Tc(#[from] TcError),
     /// A map can't be read or written.
     #[error("kernel map {map}: {source}")]
     Map {

@@ -11,8 +11,8 @@ use crate::capture::{CaptureError, Control, LiveOptions};
 /// The kernel object, built by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/shadow-ebpf"));
 
-/// The ring must hold a record of the largest class and more.
-const MIN_RING: u32 = MAX_CHUNK as u32 * 4;
+/// The smallest ring in bytes: several records of the largest class must fit.
+pub const MIN_RING: u32 = MAX_CHUNK as u32 * 4;
 
 /// The loaded object: programs that nothing is attached with yet, and their maps.
 pub struct Programs {
@@ -33,7 +33,6 @@ pub fn load(options: &LiveOptions) -> Result<Programs, CaptureError> {
         return Err(CaptureError::RingSize { bytes: options.ring_bytes, minimum: MIN_RING });
     }
     let mut ebpf = EbpfLoader::new()
-        .btf(None)
         .map_max_entries("RING", options.ring_bytes)
         .map_max_entries("FLOWS", options.max_flows.max(1))
         .load(OBJECT)?;

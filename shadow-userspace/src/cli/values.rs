@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::capture::MIN_RING;
+
 /// A text that is no value of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ValueError {
@@ -26,9 +28,8 @@ pub(super) enum ValueError {
 /// table of them could not be allocated.
 const MAX_COUNT: u32 = 10_000_000;
 
-/// What the capture needs for a record of the largest class, and what is more than any agent catches up with.
-const MIN_RING: usize = 256 << 10;
-const MAX_RING: usize = 1 << 30;
+/// A larger ring holds more than any agent catches up with.
+const MAX_RING: u32 = 1 << 30;
 
 /// More than zero: `500ms`, `10s`, `2m`.
 pub(super) fn duration(text: &str) -> Result<Duration, ValueError> {
@@ -50,8 +51,8 @@ pub(super) fn size(text: &str) -> Result<usize, ValueError> {
 pub(super) fn ring_size(text: &str) -> Result<u32, ValueError> {
     size(text)
         .ok()
-        .filter(|bytes| bytes.is_power_of_two() && (MIN_RING..=MAX_RING).contains(bytes))
         .and_then(|bytes| u32::try_from(bytes).ok())
+        .filter(|bytes| bytes.is_power_of_two() && (MIN_RING..=MAX_RING).contains(bytes))
         .ok_or_else(|| ValueError::RingSize(text.to_owned()))
 }
 
