@@ -22,7 +22,7 @@ pub(super) fn init(level: Option<&str>) -> Result<(), UsageError> {
         (None, Ok(variable)) if !variable.is_empty() => ("RUST_LOG", variable),
         _ => ("--log", DEFAULT.to_owned()),
     };
-    let filter = filter(origin, &directives)?.and(filter_fn(is_private));
+    let filter = filter(origin, &directives)?.and(filter_fn(keeps_secrets));
     let terminal = io::stderr().is_terminal();
     let writer = move || LogWriter { terminal };
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(terminal);
@@ -49,7 +49,7 @@ fn filter(origin: &str, directives: &str) -> Result<EnvFilter, UsageError> {
 
 /// Whatever level is asked for, libraries only warn: on their lower levels they tell of targets and headers, and those
 /// never reach a log (invariant 5).
-fn is_private(metadata: &Metadata<'_>) -> bool {
+fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("shadow") || *metadata.level() <= Level::WARN
 }
 
