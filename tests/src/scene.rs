@@ -57,6 +57,18 @@ impl Scene {
         let v2 = Service::start(&lab, &lab.v2, "v2", shadow_lab, kind)?;
         Ok(Self { v1, v2, lab })
     }
+
+    /// Where clients reach v1.
+    #[must_use]
+    pub fn v1_address(&self, family: Family) -> SocketAddr {
+        self.lab.v1_address(family)
+    }
+
+    /// Where the agent reaches v2.
+    #[must_use]
+    pub fn v2_address(&self, family: Family) -> SocketAddr {
+        self.lab.v2_address(family)
+    }
 }
 
 impl Service {
@@ -121,18 +133,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         return SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), address.port());
     }
     address
-}
-
-impl Scene {
-    /// Where clients reach v1.
-    #[must_use]
-    pub fn v1_address(&self, family: Family) -> SocketAddr {
-        self.lab.v1_address(family)
-    }
-
-    /// Where the agent reaches v2.
-    #[must_use]
-    pub fn v2_address(&self, family: Family) -> SocketAddr {
-        self.lab.v2_address(family)
-    }
 }
