@@ -1,10 +1,10 @@
 //! shadow's kernel programs, in the order in which a packet meets them:
 //!
-//! - `tag` (XDP, ingress): decides about the packet's flow and hands the verdict to TC as XDP metadata.
-//! - `export` (TC, ingress and egress): reads the tag or decides for itself, and copies the segments of sampled flows
+//! - `shadow_tag` (XDP, ingress): decides about the packet's flow and hands the verdict to TC as XDP metadata.
+//! - `shadow_export` (TC, ingress and egress): reads the tag or decides for itself, and copies the segments of sampled flows
 //!   into the ring.
 //!
-//! Isolation (invariant 1): no path of `tag` returns anything but `XDP_PASS`, none of `export` anything but
+//! Isolation (invariant 1): no path of `shadow_tag` returns anything but `XDP_PASS`, none of `shadow_export` anything but
 //! `TCX_NEXT`, whatever the packet; both programs only read it. Every decision is a counter (invariant 2).
 #![cfg_attr(target_arch = "bpf", no_std)]
 #![cfg_attr(target_arch = "bpf", no_main)]
@@ -37,13 +37,13 @@ mod programs {
     const TCX_NEXT: i32 = -1;
 
     #[xdp(frags)]
-    pub fn tag(ctx: XdpContext) -> u32 {
+    pub fn shadow_tag(ctx: XdpContext) -> u32 {
         crate::tag::tag(&ctx);
         XDP_PASS
     }
 
     #[classifier]
-    pub fn export(ctx: TcContext) -> i32 {
+    pub fn shadow_export(ctx: TcContext) -> i32 {
         crate::export::export(&ctx);
         TCX_NEXT
     }

@@ -83,7 +83,8 @@ fn segment(flags: u8, seq: u32, payload: &[u8]) -> Segment<'_> {
 fn options(upstream: Upstream) -> Options {
     Options {
         live: LiveOptions {
-            interface: "test0".to_owned(),
+            interfaces: vec!["test0".to_owned()],
+            netns: None,
             ports: vec![8080],
             rate: SampleRate::ALL,
             attach: AttachMode::Auto,

@@ -9,7 +9,10 @@ use aya::{
     },
 };
 
-use crate::capture::CaptureError;
+use crate::capture::{
+    CaptureError,
+    load::{EXPORT, TAG},
+};
 
 /// Where the programs attach (`--attach`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +38,12 @@ impl AttachMode {
 ///
 /// # Errors
 /// Nothing stays attached: the caller drops `ebpf`, and with it the links.
-pub fn attach(ebpf: &mut Ebpf, interface: &str, mode: AttachMode) -> Result<String, CaptureError> {
+pub fn attach(ebpf: &mut Ebpf, interfaces: &[String], mode: AttachMode) -> Result<String, CaptureError> {
+    let words: Result<Vec<_>, _> = interfaces.iter().map(|interface| one(ebpf, interface, mode)).collect();
+    Ok(words?.join(", "))
+}
+
+fn one(ebpf: &mut Ebpf, interface: &str, mode: AttachMode) -> Result<String, CaptureError> {
     // TC first: from the first tag on there is someone to read it.
     tc(ebpf, interface)?;
     let xdp_words = match mode {
@@ -53,8 +61,8 @@ pub fn attach(ebpf: &mut Ebpf, interface: &str, mode: AttachMode) -> Result<Stri
 }
 
 fn tc(ebpf: &mut Ebpf, interface: &str) -> Result<(), CaptureError> {
-    let failed = |source| CaptureError::Program { program: "export", source };
-    let program: &mut SchedClassifier = program(ebpf, "export")?.try_into().map_err(failed)?;
+    let failed = |source| CaptureError::Program { program: EXPORT, source };
+    let program: &mut SchedClassifier = program(ebpf, EXPORT)?.try_into().map_err(failed)?;
     program.load().map_err(failed)?;
     for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
         // First in the chain: programs behind may end it, ours never does.
@@ -65,8 +73,8 @@ fn tc(ebpf: &mut Ebpf, interface: &str) -> Result<(), CaptureError> {
 }
 
 fn xdp(ebpf: &mut Ebpf, interface: &str, mode: XdpMode, words: &'static str) -> Result<(), CaptureError> {
-    let failed = |source| CaptureError::Program { program: "tag", source };
-    let program: &mut Xdp = program(ebpf, "tag")?.try_into().map_err(failed)?;
+    let failed = |source| CaptureError::Program { program: TAG, source };
+    let program: &mut Xdp = program(ebpf, TAG)?.try_into().map_err(failed)?;
     program.load().map_err(failed)?;
     match program.attach(interface, mode) {
         Ok(_) => Ok(()),

@@ -1,6 +1,6 @@
 //! Live capture: the programs attached, their ring drained on the caller's thread.
 
-use std::{os::fd::AsFd as _, time::Duration};
+use std::{os::fd::AsFd as _, path::PathBuf, time::Duration};
 
 use aya::{
     Ebpf,
@@ -22,8 +22,11 @@ const MAX_RECORDS_PER_DRAIN: usize = 4096;
 /// What to capture and where.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
-    /// Network interface by name.
-    pub interface: String,
+    /// Network interfaces by name.
+    pub interfaces: Vec<String>,
+    /// The network namespace that they are in, by its path, such as `/run/netns/NAME` or `/proc/PID/ns/net`; none: this
+    /// process'.
+    pub netns: Option<PathBuf>,
     /// Service ports.
     pub ports: Vec<u16>,
     /// Share of the flows to sample.
@@ -58,11 +61,13 @@ impl Live {
     /// # Errors
     /// Says in one line what is missing and what to do. Nothing stays attached.
     pub fn attach(options: &LiveOptions) -> Result<Self, CaptureError> {
-        preflight::interface(&options.interface)?;
+        for interface in &options.interfaces {
+            preflight::interface(interface)?;
+        }
         preflight::capabilities()?;
         preflight::kernel(options.attach.wants_xdp())?;
         let Programs { mut ebpf, ring, control } = load(options)?;
-        let attachment = attach::attach(&mut ebpf, &options.interface, options.attach)?;
+        let attachment = attach::attach(&mut ebpf, &options.interfaces, options.attach)?;
         // Without it the programs work all the same; their few messages are lost.
         let logger = EbpfLogger::init(&mut ebpf).ok();
         Ok(Self { ebpf: Some(ebpf), ring, control, logger, attachment })

@@ -11,6 +11,12 @@ use crate::capture::{CaptureError, Control, LiveOptions};
 /// The kernel object, built by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/shadow-ebpf"));
 
+/// The TC program in the object. The kernel shows this name, by which leftovers are told from other people's filters.
+pub const EXPORT: &str = "shadow_export";
+
+/// The XDP program in the object.
+pub const TAG: &str = "shadow_tag";
+
 /// The smallest ring in bytes: several records of the largest class must fit.
 pub const MIN_RING: u32 = MAX_CHUNK as u32 * 4;
 

@@ -21,7 +21,7 @@ pub use attach::AttachMode;
 pub use control::{Control, KernelCounters};
 pub use error::CaptureError;
 pub use live::{Live, LiveOptions};
-pub use load::{MIN_RING, Programs, load};
+pub use load::{EXPORT, MIN_RING, Programs, TAG, load};
 pub use rate::{RateError, SampleRate};
 pub use record::{RecordError, parse_record};
 pub use segment::Segment;

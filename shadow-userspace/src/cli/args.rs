@@ -121,7 +121,8 @@ impl RunArgs {
         let max_in_flight = self.max_in_flight as usize;
         Options {
             live: LiveOptions {
-                interface: self.interface,
+                interfaces: vec![self.interface],
+                netns: None,
                 ports: self.ports,
                 rate: self.sample_rate,
                 attach: self.attach.into(),

@@ -26,7 +26,7 @@ fn clap_finds_no_fault_in_the_definitions() {
 #[test]
 fn defaults() {
     let options = options(MINIMAL).unwrap();
-    assert_eq!(options.live.interface, "eth0");
+    assert_eq!(options.live.interfaces, ["eth0"]);
     assert_eq!(options.live.ports, [8080]);
     assert_eq!(options.live.rate.to_string(), "100%");
     assert_eq!(options.live.attach, AttachMode::Auto);

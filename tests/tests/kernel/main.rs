@@ -11,7 +11,8 @@ use frame::Frame;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use shadow_common::{Counter, Direction, FlowKey, tcp_flags};
 use shadow_userspace::capture::{
-    AttachMode, CaptureError, KernelCounters, LiveOptions, Programs, SampleRate, Segment, load, parse_record,
+    AttachMode, CaptureError, EXPORT, KernelCounters, LiveOptions, Programs, SampleRate, Segment, TAG, load,
+    parse_record,
 };
 
 const XDP_PASS: u32 = 2;
@@ -37,7 +38,8 @@ impl Kernel {
             return None;
         }
         let mut options = LiveOptions {
-            interface: String::new(),
+            interfaces: Vec::new(),
+            netns: None,
             ports: vec![8080, 9090],
             rate: rate.parse::<SampleRate>().unwrap(),
             attach: AttachMode::Tc,
@@ -88,11 +90,11 @@ fn options(frame: &[u8]) -> TestRunOptions<'_> {
 }
 
 fn tag(programs: &mut Programs) -> &mut Xdp {
-    programs.ebpf.program_mut("tag").unwrap().try_into().unwrap()
+    programs.ebpf.program_mut(TAG).unwrap().try_into().unwrap()
 }
 
 fn export(programs: &mut Programs) -> &mut SchedClassifier {
-    programs.ebpf.program_mut("export").unwrap().try_into().unwrap()
+    programs.ebpf.program_mut(EXPORT).unwrap().try_into().unwrap()
 }
 
 /// One frame of every shape that a service port's flow comes in.
