@@ -1,6 +1,6 @@
 //! Why capturing can't start, or ended: each one line that says what to do.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
@@ -34,14 +34,41 @@ pub enum CaptureError {
         /// The version that brought it.
         since: &'static str,
     },
-    /// Another XDP program is on the interface.
+    /// `--netns` can't be entered.
     #[error(
-        "another XDP program is attached to {interface} already (`ip link show dev {interface}` names it): use \
-         `--attach tc`, which does without XDP, or detach it"
+        "{path:?} is no network namespace that can be entered ({reason}): give a path such as /run/netns/NAME or \
+         /proc/PID/ns/net"
     )]
-    XdpTaken {
+    Namespace {
+        /// The path that was given.
+        path: PathBuf,
+        /// The system's reason.
+        reason: io::Error,
+    },
+    /// XDP is asked for on a device without Ethernet.
+    #[error("{interface} carries no Ethernet frames, which XDP takes alone: use `--attach tc`")]
+    NoEthernet {
         /// The interface.
         interface: String,
+    },
+    /// The older qdisc stands where clsact belongs; it has no egress.
+    #[error(
+        "{interface} has an ingress qdisc, in whose place TC filters of both directions need a clsact one: replace it \
+         (`tc qdisc del dev {interface} ingress`, and add its filters to a clsact qdisc)"
+    )]
+    IngressQdisc {
+        /// The interface.
+        interface: String,
+    },
+    /// Qdiscs or filters of an interface can't be read or changed.
+    #[error("{interface}: TC can't {task}: {source}")]
+    Tc {
+        /// The interface.
+        interface: String,
+        /// What was tried.
+        task: &'static str,
+        /// The kernel's error.
+        source: io::Error,
     },
     /// The driver refuses XDP.
     #[error(

@@ -2,10 +2,7 @@
 
 use std::{os::fd::AsFd as _, path::PathBuf, time::Duration};
 
-use aya::{
-    Ebpf,
-    maps::{MapData, RingBuf},
-};
+use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use nix::{
     errno::Errno,
@@ -13,7 +10,8 @@ use nix::{
 };
 
 use crate::capture::{
-    AttachMode, CaptureError, Control, Programs, SampleRate, Segment, attach, load, parse_record, preflight,
+    AttachMode, CaptureError, Control, Kernel, Programs, SampleRate, Segment, attach::Attached, load,
+    netns::Namespace, parse_record, preflight,
 };
 
 /// Records handed out per call of [`Live::drain`] at most, so that the caller's other duties aren't starved.
@@ -47,8 +45,8 @@ pub struct LiveOptions {
 
 /// The programs, attached; dropping it detaches them.
 pub struct Live {
-    /// `None` once detached. Kept for its programs, which hold the links.
-    ebpf: Option<Ebpf>,
+    /// `None` once detached.
+    attached: Option<Attached>,
     ring: RingBuf<MapData>,
     control: Control,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -61,16 +59,18 @@ impl Live {
     /// # Errors
     /// Says in one line what is missing and what to do. Nothing stays attached.
     pub fn attach(options: &LiveOptions) -> Result<Self, CaptureError> {
-        for interface in &options.interfaces {
-            preflight::interface(interface)?;
-        }
-        preflight::capabilities()?;
-        preflight::kernel(options.attach.wants_xdp())?;
-        let Programs { mut ebpf, ring, control } = load(options)?;
-        let attachment = attach::attach(&mut ebpf, &options.interfaces, options.attach)?;
+        preflight::capabilities(options.netns.is_some())?;
+        let namespace = Namespace::open(options.netns.as_deref())?;
+        let xdp = options.attach.xdp().is_some();
+        namespace.run(|| options.interfaces.iter().try_for_each(|name| preflight::interface(name, xdp)))?;
+        let kernel = Kernel::detect()?;
+        kernel.require(xdp)?;
+        let Programs { ebpf, ring, control } = load(options)?;
+        let mut attached = Attached::new(ebpf, namespace, &options.interfaces, options.attach, &kernel)?;
+        let attachment = attached.words().to_owned();
         // Without it the programs work all the same; their few messages are lost.
-        let logger = EbpfLogger::init(&mut ebpf).ok();
-        Ok(Self { ebpf: Some(ebpf), ring, control, logger, attachment })
+        let logger = EbpfLogger::init(attached.programs()).ok();
+        Ok(Self { attached: Some(attached), ring, control, logger, attachment })
     }
 
     /// What was attached where, in words for a log line.
@@ -113,7 +113,7 @@ impl Live {
 
     /// Detaches the programs; records already in the ring can still be drained.
     pub fn detach(&mut self) {
-        self.ebpf = None;
+        self.attached = None;
     }
 
     fn wait(&self, timeout: Duration) -> Result<(), CaptureError> {

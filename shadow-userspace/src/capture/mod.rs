@@ -1,17 +1,19 @@
 //! Capture: from the network interface to [`Segment`]s.
 //!
-//! In the order of events: [`preflight`] says what is missing, [`mod@load`] brings the kernel programs and their maps into
-//! the kernel, [`attach`] hooks them to the interface, [`live`] drains the ring, [`record`] reads what it holds, and
-//! [`control`] changes the live maps and reads the counters.
+//! In the order of events: [`preflight`] and [`kernel`] say what is missing, [`mod@load`] brings the kernel programs and
+//! their maps into the kernel, [`attach`] hooks them to the interfaces, of another namespace by [`netns`], [`live`] drains
+//! the ring, [`record`] reads what it holds, and [`control`] changes the live maps and reads the counters.
 //!
-//! Isolation (invariant 1): everything attached hangs on file descriptors of this process, so whichever way it ends,
-//! nothing stays attached.
+//! Isolation (invariant 1): what is attached hangs on file descriptors of this process, so whichever way it ends, nothing
+//! stays attached; where the kernel can't do that, see [`attach`].
 
 mod attach;
 mod control;
 mod error;
+mod kernel;
 mod live;
 mod load;
+mod netns;
 mod preflight;
 mod rate;
 mod record;
@@ -20,6 +22,7 @@ mod segment;
 pub use attach::AttachMode;
 pub use control::{Control, KernelCounters};
 pub use error::CaptureError;
+pub use kernel::Kernel;
 pub use live::{Live, LiveOptions};
 pub use load::{EXPORT, MIN_RING, Programs, TAG, load};
 pub use rate::{RateError, SampleRate};

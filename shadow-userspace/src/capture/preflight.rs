@@ -1,25 +1,25 @@
 //! What must hold before anything is loaded. Each check that fails is one clear line.
 
-use std::{fs, io, path::Path};
+use std::{fs, io};
 
-use aya::util::KernelVersion;
+use nix::libc::{ARPHRD_ETHER, ARPHRD_LOOPBACK};
 
 use crate::capture::CaptureError;
 
 /// Capabilities that loading and attaching need (capabilities(7)): number and name.
 const NEEDED: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
 
-/// Stands for CAP_PERFMON and CAP_BPF as well.
+/// Stands for CAP_PERFMON and CAP_BPF as well, and lets enter namespaces.
 const CAP_SYS_ADMIN: u32 = 21;
 
-/// Checks that this process may load programs.
+/// Checks that this process may load programs, and enter a network namespace if it is to.
 ///
 /// # Errors
 /// Names the capabilities that are missing.
-pub fn capabilities() -> Result<(), CaptureError> {
+pub fn capabilities(enters_namespace: bool) -> Result<(), CaptureError> {
     let status = fs::read_to_string("/proc/self/status")
         .map_err(|source| CaptureError::System { what: "/proc/self/status", source })?;
-    let missing = missing_capabilities(effective(&status).unwrap_or(0));
+    let missing = missing_capabilities(effective(&status).unwrap_or(0), enters_namespace);
     if missing.is_empty() { Ok(()) } else { Err(CaptureError::Capabilities { missing: missing.join(", ") }) }
 }
 
@@ -29,22 +29,26 @@ fn effective(status: &str) -> Option<u64> {
     u64::from_str_radix(set.trim(), 16).ok()
 }
 
-fn missing_capabilities(set: u64) -> Vec<&'static str> {
+fn missing_capabilities(set: u64, enters_namespace: bool) -> Vec<&'static str> {
     let has = |number: u32| set & (1 << number) != 0;
-    NEEDED
-        .into_iter()
-        .filter(|&(number, _)| !(has(number) || number > 32 && has(CAP_SYS_ADMIN)))
-        .map(|(_, name)| name)
-        .collect()
+    let needed = NEEDED.into_iter().filter(|&(number, _)| !(number > 32 && has(CAP_SYS_ADMIN)));
+    let entering = enters_namespace.then_some((CAP_SYS_ADMIN, "CAP_SYS_ADMIN"));
+    needed.chain(entering).filter(|&(number, _)| !has(number)).map(|(_, name)| name).collect()
 }
 
-/// Checks that the interface exists in this network namespace.
+/// Checks that the interface exists in the thread's network namespace, and that XDP can be there if it is asked for.
 ///
 /// # Errors
-/// Lists the interfaces that do.
-pub fn interface(name: &str) -> Result<(), CaptureError> {
+/// Lists the interfaces that exist, or says what it isn't.
+pub fn interface(name: &str, xdp: bool) -> Result<(), CaptureError> {
     if nix::net::if_::if_nametoindex(name).is_ok() {
-        return Ok(());
+        let has_ethernet =
+            hardware_type(name).is_none_or(|found| [ARPHRD_ETHER, ARPHRD_LOOPBACK].contains(&found));
+        return if xdp && !has_ethernet {
+            Err(CaptureError::NoEthernet { interface: name.to_owned() })
+        } else {
+            Ok(())
+        };
     }
     let mut existing =
         interface_names().map_err(|source| CaptureError::System { what: "interfaces", source })?;
@@ -52,35 +56,24 @@ pub fn interface(name: &str) -> Result<(), CaptureError> {
     Err(CaptureError::UnknownInterface { name: name.to_owned(), existing: existing.join(", ") })
 }
 
+/// Whether what is sent on it comes in on it.
+pub fn is_loopback(interface: &str) -> bool {
+    hardware_type(interface) == Some(ARPHRD_LOOPBACK)
+}
+
+/// The kernel's `ARPHRD_*` of a device; `None` if it can't be told.
+fn hardware_type(interface: &str) -> Option<u16> {
+    let mut addresses = nix::ifaddrs::getifaddrs().ok()?;
+    // Each device has one address of its link layer, an empty one where it has no such layer.
+    let own = |of: &nix::ifaddrs::InterfaceAddress| of.interface_name == interface;
+    addresses.find_map(|of| {
+        if own(&of) { of.address.as_ref()?.as_link_addr().map(|link| link.hatype()) } else { None }
+    })
+}
+
 fn interface_names() -> io::Result<Vec<String>> {
     let interfaces = nix::net::if_::if_nameindex()?;
     Ok(interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect())
-}
-
-/// Checks that the kernel has what is needed; `xdp` says whether XDP is asked for.
-///
-/// # Errors
-/// Names the feature and the version that brought it.
-pub fn kernel(xdp: bool) -> Result<(), CaptureError> {
-    let version = KernelVersion::current()
-        .map_err(|error| CaptureError::System { what: "kernel version", source: io::Error::other(error) })?;
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    match missing_feature(version, Path::new("/sys/kernel/btf/vmlinux").exists(), xdp) {
-        None => Ok(()),
-        Some((feature, since)) => {
-            Err(CaptureError::Kernel { kernel: release.trim().to_owned(), feature, since })
-        }
-    }
-}
-
-fn missing_feature(version: KernelVersion, btf: bool, xdp: bool) -> Option<(&'static str, &'static str)> {
-    if version < KernelVersion::new(6, 6, 0) {
-        return Some(("TCX links, by which the programs attach", "6.6"));
-    }
-    if xdp && !btf {
-        return Some(("BTF (CONFIG_DEBUG_INFO_BTF)", "5.2, where it is switched on"));
-    }
-    None
 }
 
 #[cfg(test)]
@@ -89,10 +82,11 @@ mod tests {
 
     #[test]
     fn names_the_capabilities_that_are_missing() {
-        assert_eq!(missing_capabilities(u64::MAX), [] as [&str; 0]);
-        assert_eq!(missing_capabilities(0), ["CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"]);
-        assert_eq!(missing_capabilities(1 << 12 | 1 << 38), ["CAP_BPF"]);
-        assert_eq!(missing_capabilities(1 << 21), ["CAP_NET_ADMIN"]);
+        assert_eq!(missing_capabilities(u64::MAX, true), [] as [&str; 0]);
+        assert_eq!(missing_capabilities(0, false), ["CAP_NET_ADMIN", "CAP_PERFMON", "CAP_BPF"]);
+        assert_eq!(missing_capabilities(1 << 12 | 1 << 38, false), ["CAP_BPF"]);
+        assert_eq!(missing_capabilities(1 << 21, true), ["CAP_NET_ADMIN"]);
+        assert_eq!(missing_capabilities(1 << 12 | 1 << 38 | 1 << 39, true), ["CAP_SYS_ADMIN"]);
     }
 
     #[test]
@@ -104,15 +98,13 @@ mod tests {
 
     #[test]
     fn lists_the_interfaces_that_exist() {
-        let error = interface("no-such-if0").unwrap_err().to_string();
+        let error = interface("no-such-if0", false).unwrap_err().to_string();
         assert!(error.contains("\"no-such-if0\"") && error.contains("lo"), "{error}");
-        assert!(interface("lo").is_ok());
     }
 
     #[test]
-    fn names_the_kernel_feature() {
-        let old = missing_feature(KernelVersion::new(6, 5, 9), true, false);
-        assert_eq!(old.map(|(_, since)| since), Some("6.6"));
-        assert_eq!(missing_feature(KernelVersion::new(6, 6, 0), true, true), None);
+    fn lo_is_a_loopback_that_takes_xdp() {
+        assert!(interface("lo", true).is_ok());
+        assert!(is_loopback("lo") && !is_loopback("no-such-if0"));
     }
 }
