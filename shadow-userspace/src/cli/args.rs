@@ -1,7 +1,9 @@
 //! What the command line understands: clap's view of it, and the agent's options made from it.
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -40,9 +42,13 @@ pub(super) enum Command {
 /// `run`'s arguments.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Network interface that carries the requests, such as eth0
-    #[arg(long, value_name = "IF")]
-    interface: String,
+    /// Network interface that carries the requests, such as eth0; give it again for more interfaces
+    #[arg(long = "interface", value_name = "IF", required = true)]
+    interfaces: Vec<String>,
+
+    /// Network namespace of the interfaces, such as /run/netns/NAME or /proc/PID/ns/net [default: the agent's own]
+    #[arg(long, value_name = "PATH")]
+    netns: Option<PathBuf>,
 
     /// Service port (1 to 65535) whose requests are mirrored; give it again for more ports
     #[arg(long = "port", value_name = "P", required = true, value_parser = values::port)]
@@ -56,7 +62,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "RATE", default_value = "100%")]
     sample_rate: SampleRate,
 
-    /// Where to attach: TC alone unless XDP does no harm (auto), XDP in the driver, XDP in the stack, or TC alone
+    /// Where to attach: TC alone unless XDP does no harm (auto), XDP in the driver, XDP in the stack, TC alone, or TC
+    /// by netlink filters, as on kernels before 6.6 (clsact)
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     attach: Attach,
 
@@ -104,6 +111,7 @@ enum Attach {
     XdpNative,
     XdpGeneric,
     Tc,
+    Clsact,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -121,8 +129,8 @@ impl RunArgs {
         let max_in_flight = self.max_in_flight as usize;
         Options {
             live: LiveOptions {
-                interfaces: vec![self.interface],
-                netns: None,
+                interfaces: once_each(self.interfaces),
+                netns: self.netns,
                 ports: self.ports,
                 rate: self.sample_rate,
                 attach: self.attach.into(),
@@ -155,6 +163,12 @@ impl RunArgs {
     }
 }
 
+/// Without what comes again, in order.
+fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
 /// Random enough that it isn't for ever the same connections that are sampled.
 fn seed() -> u32 {
     // The standard library keys its hash maps at random.
@@ -169,6 +183,7 @@ impl From<Attach> for AttachMode {
             Attach::XdpNative => Self::XdpNative,
             Attach::XdpGeneric => Self::XdpGeneric,
             Attach::Tc => Self::Tc,
+            Attach::Clsact => Self::Clsact,
         }
     }
 }

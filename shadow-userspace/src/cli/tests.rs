@@ -1,6 +1,6 @@
 //! What users type, and the one line that they get for a mistake.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use clap::CommandFactory;
 
@@ -26,7 +26,7 @@ fn clap_finds_no_fault_in_the_definitions() {
 #[test]
 fn defaults() {
     let options = options(MINIMAL).unwrap();
-    assert_eq!(options.live.interfaces, ["eth0"]);
+    assert_eq!((options.live.interfaces, options.live.netns), (vec!["eth0".to_owned()], None));
     assert_eq!(options.live.ports, [8080]);
     assert_eq!(options.live.rate.to_string(), "100%");
     assert_eq!(options.live.attach, AttachMode::Auto);
@@ -42,11 +42,14 @@ fn defaults() {
 #[test]
 fn everything_can_be_set() {
     let options = options(&format!(
-        "{MINIMAL} --port 80 --port 8080 --sample-rate 5% --attach xdp-generic --summary json --timeout 500ms \
+        "{MINIMAL} --interface eth1 --interface eth0 --netns /run/netns/x \
+         --port 80 --port 8080 --sample-rate 5% --attach xdp-generic --summary json --timeout 500ms \
          --max-in-flight 10 --max-queue 20 --max-body 1MiB --max-memory 8MiB --ring-size 1MiB --max-flows 100 \
          --log debug"
     ))
     .unwrap();
+    assert_eq!(options.live.interfaces, ["eth0", "eth1"], "in order, each once");
+    assert_eq!(options.live.netns.as_deref(), Some(Path::new("/run/netns/x")));
     assert_eq!(options.live.ports, [80, 8080]);
     assert_eq!(options.live.rate.to_string(), "5%");
     assert_eq!(options.live.attach, AttachMode::XdpGeneric);
@@ -86,8 +89,8 @@ fn a_mistake_gets_one_line() {
         ),
         (
             format!("{MINIMAL} --attach xdp"),
-            "invalid value 'xdp' for '--attach <MODE>' [possible values: auto, xdp-native, xdp-generic, tc]; tip: \
-             a similar value exists: 'xdp-native'",
+            "invalid value 'xdp' for '--attach <MODE>' [possible values: auto, xdp-native, xdp-generic, tc, \
+             clsact]; tip: a similar value exists: 'xdp-native'",
         ),
         (
             format!("{MINIMAL} --ports 80"),
