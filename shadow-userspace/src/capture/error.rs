@@ -36,7 +36,7 @@ pub enum CaptureError {
     },
     /// `--netns` can't be entered.
     #[error(
-        "{path:?} is no network namespace that can be entered ({reason}): give a path such as /run/netns/NAME or \
+        "--netns {path:?} is no network namespace that can be entered ({reason}): give a path such as /run/netns/NAME or \
          /proc/PID/ns/net"
     )]
     Namespace {

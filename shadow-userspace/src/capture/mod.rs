@@ -17,6 +17,7 @@ mod netns;
 mod preflight;
 mod rate;
 mod record;
+mod rtnetlink;
 mod segment;
 
 pub use attach::AttachMode;

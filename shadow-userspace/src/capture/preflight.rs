@@ -2,9 +2,10 @@
 
 use std::{fs, io};
 
-use nix::libc::{ARPHRD_ETHER, ARPHRD_LOOPBACK};
+use netlink_packet_route::link::LinkLayerType;
+use nix::net::if_::if_nametoindex;
 
-use crate::capture::CaptureError;
+use crate::capture::{CaptureError, rtnetlink};
 
 /// Capabilities that loading and attaching need (capabilities(7)): number and name.
 const NEEDED: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
@@ -41,14 +42,12 @@ fn missing_capabilities(set: u64, enters_namespace: bool) -> Vec<&'static str> {
 /// # Errors
 /// Lists the interfaces that exist, or says what it isn't.
 pub fn interface(name: &str, xdp: bool) -> Result<(), CaptureError> {
-    if nix::net::if_::if_nametoindex(name).is_ok() {
+    if if_nametoindex(name).is_ok() {
+        // lo's frames have an Ethernet header as well.
         let has_ethernet =
-            hardware_type(name).is_none_or(|found| [ARPHRD_ETHER, ARPHRD_LOOPBACK].contains(&found));
-        return if xdp && !has_ethernet {
-            Err(CaptureError::NoEthernet { interface: name.to_owned() })
-        } else {
-            Ok(())
-        };
+            matches!(link_layer(name), None | Some(LinkLayerType::Ether | LinkLayerType::Loopback));
+        let refused = xdp && !has_ethernet;
+        return if refused { Err(CaptureError::NoEthernet { interface: name.to_owned() }) } else { Ok(()) };
     }
     let mut existing =
         interface_names().map_err(|source| CaptureError::System { what: "interfaces", source })?;
@@ -58,17 +57,12 @@ pub fn interface(name: &str, xdp: bool) -> Result<(), CaptureError> {
 
 /// Whether what is sent on it comes in on it.
 pub fn is_loopback(interface: &str) -> bool {
-    hardware_type(interface) == Some(ARPHRD_LOOPBACK)
+    link_layer(interface) == Some(LinkLayerType::Loopback)
 }
 
-/// The kernel's `ARPHRD_*` of a device; `None` if it can't be told.
-fn hardware_type(interface: &str) -> Option<u16> {
-    let mut addresses = nix::ifaddrs::getifaddrs().ok()?;
-    // Each device has one address of its link layer, an empty one where it has no such layer.
-    let own = |of: &nix::ifaddrs::InterfaceAddress| of.interface_name == interface;
-    addresses.find_map(|of| {
-        if own(&of) { of.address.as_ref()?.as_link_addr().map(|link| link.hatype()) } else { None }
-    })
+/// `None` if it can't be told.
+fn link_layer(interface: &str) -> Option<LinkLayerType> {
+    rtnetlink::link_layer(if_nametoindex(interface).ok()?).ok()?
 }
 
 fn interface_names() -> io::Result<Vec<String>> {

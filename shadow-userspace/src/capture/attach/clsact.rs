@@ -14,10 +14,8 @@ use nix::errno::Errno;
 
 use crate::capture::{
     CaptureError, EXPORT,
-    attach::{
-        claim::{Claim, Handle, Turn},
-        rtnetlink::{self, CLSACT, Filter},
-    },
+    attach::claim::{Claim, Handle, Turn},
+    rtnetlink::{self, CLSACT, Filter},
 };
 
 /// The two directions of a clsact qdisc.

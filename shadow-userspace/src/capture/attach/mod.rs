@@ -8,7 +8,6 @@
 
 mod claim;
 mod clsact;
-mod rtnetlink;
 mod xdp;
 
 use aya::{

@@ -1,4 +1,4 @@
-//! Asks the kernel about a device's clsact qdisc and the filters in it, in the namespace of the calling thread.
+//! Asks the kernel about a device, its clsact qdisc and the filters in it, in the namespace of the calling thread.
 
 use std::io;
 
@@ -8,6 +8,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
+    link::{LinkLayerType, LinkMessage},
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -24,6 +25,22 @@ pub struct Filter {
     pub priority: u16,
     /// Its number among those of one priority.
     pub handle: u32,
+}
+
+/// How a device's frames begin; `None` if the kernel doesn't say.
+///
+/// # Errors
+/// There is no such device, or the kernel can't be asked.
+pub fn link_layer(device: u32) -> io::Result<Option<LinkLayerType>> {
+    let mut request = LinkMessage::default();
+    request.header.index = device;
+    let mut found = None;
+    ask(RouteNetlinkMessage::GetLink(request), NLM_F_ACK, |message| {
+        if let Some(RouteNetlinkMessage::NewLink(link)) = message {
+            found = Some(link.header.link_layer_type);
+        }
+    })?;
+    Ok(found)
 }
 
 /// The kind of the qdisc before a device's stack: `clsact`, the older `ingress`, or none.
