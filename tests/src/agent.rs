@@ -28,8 +28,8 @@ pub struct Agent {
 pub struct Options {
     /// The binary; none: see [`binary`].
     pub binary: Option<PathBuf>,
-    /// The interface.
-    pub interface: String,
+    /// The interfaces.
+    pub interfaces: Vec<String>,
     /// The service port.
     pub port: u16,
     /// v2's URL.
@@ -48,13 +48,20 @@ impl Options {
     pub fn to(shadow: impl ToString) -> Self {
         Self {
             binary: None,
-            interface: NIC.to_owned(),
+            interfaces: vec![NIC.to_owned()],
             port: PORT,
             shadow: format!("http://{}", shadow.to_string()),
             sample_rate: "100%".to_owned(),
             attach: "tc".to_owned(),
             more: Vec::new(),
         }
+    }
+
+    /// The same on other interfaces.
+    #[must_use]
+    pub fn on(mut self, interfaces: &[&str]) -> Self {
+        self.interfaces = interfaces.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// The same at another rate.
@@ -105,7 +112,8 @@ impl Agent {
     pub fn start(namespace: &Namespace, options: &Options) -> Result<Self> {
         let binary = options.binary.clone().map_or_else(binary, Ok)?;
         let mut command = namespace.command(binary);
-        command.args(["run", "--interface", &options.interface, "--port", &options.port.to_string()]);
+        command.args(["run", "--port", &options.port.to_string()]);
+        command.args(options.interfaces.iter().flat_map(|interface| ["--interface", interface]));
         command.args(["--shadow", &options.shadow, "--sample-rate", &options.sample_rate]);
         command.args(["--attach", &options.attach, "--summary", "json"]).args(&options.more);
         let process = Child::spawn("shadow-agent", &mut command)?;

@@ -14,8 +14,10 @@ pub struct Attached {
     pub tcx: Vec<u32>,
     /// Ids of XDP programs.
     pub xdp: Vec<u32>,
-    /// Lines of `tc filter show`, for kernels without TCX.
+    /// Lines of `tc filter show`, those without a handle left out: one for each filter.
     pub filters: Vec<String>,
+    /// Whether there is a qdisc for filters.
+    pub clsact: bool,
 }
 
 impl Attached {
@@ -31,9 +33,16 @@ impl Attached {
         let mut filters = Vec::new();
         for side in ["ingress", "egress"] {
             let shown = output(namespace, &["tc", "filter", "show", "dev", device, side])?;
-            filters.extend(shown.lines().map(str::to_owned));
+            // A handle comes in front of what is said of a filter; other lines are of a priority, or go on about one.
+            filters.extend(
+                shown
+                    .lines()
+                    .filter(|line| line.contains(" handle ") || line.contains(" fh "))
+                    .map(str::to_owned),
+            );
         }
-        Ok(Self { tcx, xdp, filters })
+        let qdiscs = output(namespace, &["tc", "qdisc", "show", "dev", device])?;
+        Ok(Self { tcx, xdp, filters, clsact: qdiscs.contains("qdisc clsact") })
     }
 
     /// Whether nothing is attached.

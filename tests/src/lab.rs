@@ -6,7 +6,7 @@
 //!  fd77::1          fd77::2          fd78::1          fd78::2
 //! ```
 //! The agent is attached to `nic0`; copies travel over `up0`, so they are not on the wire that is captured. Devices exist
-//! in the namespaces only, with the settings the kernel gives them.
+//! in the namespaces only, with the settings the kernel gives them. [`Lab::another_client`] adds one behind `nic1`.
 
 use std::{
     fs,
@@ -25,6 +25,8 @@ use crate::{
 
 /// The gateway's device that faces the client.
 pub const NIC: &str = "nic0";
+/// The gateway's device that faces the client of [`Lab::another_client`].
+pub const SECOND_NIC: &str = "nic1";
 /// The port of the services v1 and v2.
 pub const PORT: u16 = 8080;
 
@@ -46,6 +48,7 @@ pub struct Lab {
     pub gateway: Namespace,
     /// Where v2 is.
     pub v2: Namespace,
+    number: u32,
     directory: PathBuf,
 }
 
@@ -62,35 +65,42 @@ impl Lab {
         let client = Namespace::create(number, "client")?;
         let gateway = Namespace::create(number, "gateway")?;
         let v2 = Namespace::create(number, "v2")?;
-        let lab = Self { client, gateway, v2, directory };
+        let lab = Self { client, gateway, v2, number, directory };
         lab.connect().context("connect the namespaces")?;
         Ok(lab)
     }
 
     fn connect(&self) -> Result<()> {
-        let (client, v2) = (self.client.name(), self.v2.name());
-        // No duplicate address detection: it would hold IPv6 back for a second.
+        self.gateway.ip(&["link set lo up"])?;
+        self.wire(NIC, &self.client, 77, 2, 1)?;
+        self.wire("up0", &self.v2, 78, 1, 2)
+    }
+
+    /// Connects the gateway with `far`, whose end is `eth0`, by a network of this number. No duplicate address detection:
+    /// it would hold IPv6 back for a second.
+    fn wire(&self, near: &str, far: &Namespace, network: u8, near_host: u8, far_host: u8) -> Result<()> {
         self.gateway.ip(&[
-            &format!("link add {NIC} type veth peer name eth0 netns {client}"),
-            &format!("link add up0 type veth peer name eth0 netns {v2}"),
-            &format!("address add 10.77.0.2/24 dev {NIC}"),
-            &format!("address add fd77::2/64 dev {NIC} nodad"),
-            "address add 10.78.0.1/24 dev up0",
-            "address add fd78::1/64 dev up0 nodad",
-            "link set lo up",
-            &format!("link set {NIC} up"),
-            "link set up0 up",
+            &format!("link add {near} type veth peer name eth0 netns {}", far.name()),
+            &format!("address add 10.{network}.0.{near_host}/24 dev {near}"),
+            &format!("address add fd{network}::{near_host}/64 dev {near} nodad"),
+            &format!("link set {near} up"),
         ])?;
-        for (namespace, network) in [(&self.client, "77"), (&self.v2, "78")] {
-            let host = if network == "77" { 1 } else { 2 };
-            namespace.ip(&[
-                &format!("address add 10.{network}.0.{host}/24 dev eth0"),
-                &format!("address add fd{network}::{host}/64 dev eth0 nodad"),
-                "link set lo up",
-                "link set eth0 up",
-            ])?;
-        }
-        Ok(())
+        far.ip(&[
+            &format!("address add 10.{network}.0.{far_host}/24 dev eth0"),
+            &format!("address add fd{network}::{far_host}/64 dev eth0 nodad"),
+            "link set lo up",
+            "link set eth0 up",
+        ])
+    }
+
+    /// A second client, 10.79.0.1, behind the gateway's [`SECOND_NIC`], 10.79.0.2. There can be one.
+    ///
+    /// # Errors
+    /// `ip` fails.
+    pub fn another_client(&self) -> Result<Namespace> {
+        let client = Namespace::create(self.number, "client2")?;
+        self.wire(SECOND_NIC, &client, 79, 2, 1)?;
+        Ok(client)
     }
 
     /// Where the lab's files are; gone with it.

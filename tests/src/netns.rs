@@ -47,6 +47,12 @@ impl Namespace {
         &self.name
     }
 
+    /// The path by which others enter it.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        Path::new(DIRECTORY).join(&self.name)
+    }
+
     /// Runs lines of `ip` in it.
     ///
     /// # Errors
@@ -78,7 +84,7 @@ impl Namespace {
     /// # Errors
     /// The namespace can't be entered, or what `inside` says.
     pub fn run<T: Send>(&self, inside: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let file = File::open(Path::new(DIRECTORY).join(&self.name)).context("open the namespace")?;
+        let file = File::open(self.path()).context("open the namespace")?;
         thread::scope(|scope| {
             let thread = scope.spawn(move || {
                 setns(&file, CloneFlags::CLONE_NEWNET).context("enter the namespace")?;

@@ -73,16 +73,31 @@ impl Scene {
 
 impl Service {
     fn start(lab: &Lab, namespace: &Namespace, name: &str, shadow_lab: &Path, kind: Kind) -> Result<Self> {
-        let record = lab.directory().join(format!("{name}.jsonl"));
-        let addresses: Vec<SocketAddr> = match kind {
+        let address = match kind {
             // Both address families on one socket.
-            Kind::Plain => vec![SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), PORT)],
-            Kind::Nginx => vec![BEHIND.parse().context("an address")?],
+            Kind::Plain => SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), PORT),
+            Kind::Nginx => BEHIND.parse().context("an address")?,
         };
-        let process =
-            serve(lab, namespace, shadow_lab, &addresses, &["--record", &record.display().to_string()])?;
-        let nginx = (kind == Kind::Nginx).then(|| Nginx::start(lab, namespace, name)).transpose()?;
-        Ok(Self { record, nginx, _process: process })
+        let mut service = Self::at(lab, namespace, name, shadow_lab, address)?;
+        service.nginx = (kind == Kind::Nginx).then(|| Nginx::start(lab, namespace, name)).transpose()?;
+        Ok(service)
+    }
+
+    /// Starts the lab's own service at an address; `name` is its alone in the lab.
+    ///
+    /// # Errors
+    /// It doesn't listen.
+    pub fn at(
+        lab: &Lab,
+        namespace: &Namespace,
+        name: &str,
+        shadow_lab: &Path,
+        address: SocketAddr,
+    ) -> Result<Self> {
+        let record = lab.directory().join(format!("{name}.jsonl"));
+        let more = ["--record", &record.display().to_string()];
+        let process = serve(lab, namespace, shadow_lab, &[address], &more)?;
+        Ok(Self { record, nginx: None, _process: process })
     }
 
     /// What it has received so far.
