@@ -5,8 +5,8 @@
 //!  10.77.0.1        10.77.0.2 (v1)   10.78.0.1        10.78.0.2
 //!  fd77::1          fd77::2          fd78::1          fd78::2
 //! ```
-//! The agent is attached to `nic0`; copies travel over `up0`, so they are not on the wire that is captured. Devices exist
-//! in the namespaces only, with the settings the kernel gives them. [`Lab::another_client`] adds one behind `nic1`.
+//! The agent is attached to `nic0`; copies travel over `up0`, so they are not on the wire that is captured. Devices
+//! exist in the namespaces only, with the settings the kernel gives them. [`Lab::another_client`] adds one behind `nic1`.
 
 use std::{
     fs,
@@ -76,8 +76,8 @@ impl Lab {
         self.wire("up0", &self.v2, 78, 1, 2)
     }
 
-    /// Connects the gateway with `far`, whose end is `eth0`, by a network of this number. No duplicate address detection:
-    /// it would hold IPv6 back for a second.
+    /// Connects the gateway with `far`, whose end is `eth0`, by a network of this number. No duplicate address
+    /// detection: it would hold IPv6 back for a second.
     fn wire(&self, near: &str, far: &Namespace, network: u8, near_host: u8, far_host: u8) -> Result<()> {
         self.gateway.ip(&[
             &format!("link add {near} type veth peer name eth0 netns {}", far.name()),

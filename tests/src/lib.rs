@@ -1,7 +1,8 @@
 //! shadow's lab: a client, a gateway and a second upstream in network namespaces of this machine, with real services
 //! and load, to show and to test the agent on real packets.
 //!
-//! Read [`lab`] first, then [`service`] and [`load`], then [`scene`] and [`agent`]; [`compare`] is the judge, [`demo`] the report.
+//! Read [`lab`] first, then [`service`] and [`load`], then [`scene`] and [`agent`]; [`compare`] is the judge, [`demo`] the
+//! report. [`foreign`] and [`tunnel`] are what an agent may meet: programs of others, and devices without Ethernet.
 
 pub mod agent;
 pub mod attached;
@@ -9,6 +10,7 @@ pub mod child;
 pub mod compare;
 pub mod demo;
 pub mod fnv;
+pub mod foreign;
 pub mod lab;
 pub mod load;
 pub mod netns;
@@ -16,3 +18,4 @@ pub mod nginx;
 pub mod plan;
 pub mod scene;
 pub mod service;
+pub mod tunnel;
