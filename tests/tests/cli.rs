@@ -12,9 +12,9 @@ use std::{
 
 use common::scene;
 use shadow_tests::{
-    agent::{Agent, Options, binary},
+    agent::binary,
     attached::Attached,
-    lab::{Family, NIC},
+    lab::NIC,
     scene::{Kind, Scene},
 };
 
@@ -63,6 +63,8 @@ fn wrong_arguments_get_one_line() {
         ("--port", "0", "0"),
         ("--port", "70000", "70000"),
         ("--attach", "xdp-magic", "xdp-magic"),
+        ("--netns", "/etc/hostname", "/etc/hostname"),
+        ("--netns", "/run/netns/none", "/run/netns/none"),
     ] {
         let said = line(&scene, &[name, value]);
         assert!(said.contains(name) && said.contains(named), "{name} {value}: {said}");
@@ -85,17 +87,4 @@ fn without_root_the_capabilities_are_named() {
     }
     assert_eq!(said.trim().lines().count(), 1, "{said}");
     drop(scene);
-}
-
-#[test]
-fn an_interface_with_another_xdp_program_is_refused_and_left_alone() {
-    let Some(scene) = scene(Kind::Plain) else { return };
-    let options = Options::to(scene.v2_address(Family::V4)).attach("xdp-native");
-    let first = Agent::start(&scene.lab.gateway, &options).unwrap();
-    let before = Attached::on(&scene.lab.gateway, NIC).unwrap();
-    let said = line(&scene, &["--attach", "xdp-native"]);
-    assert!(said.contains("XDP") && said.contains(NIC), "{said}");
-    assert_eq!(Attached::on(&scene.lab.gateway, NIC).unwrap(), before);
-    first.stop().unwrap();
-    assert!(Attached::on(&scene.lab.gateway, NIC).unwrap().is_nothing());
 }

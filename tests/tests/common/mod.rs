@@ -7,7 +7,10 @@ use std::{path::Path, time::Duration};
 
 use shadow_tests::{
     agent::{Agent, Options, Summary},
+    compare::compare,
     load::{Load, Report},
+    netns::Namespace,
+    plan::Plan,
     scene::{Kind, Scene},
     service::Received,
 };
@@ -43,10 +46,14 @@ pub struct Mirrored {
 /// Runs a load while an agent mirrors it, waits for `expected` copies and stops the agent.
 pub fn mirror(scene: &Scene, options: &Options, load: &Load, expected: usize) -> Mirrored {
     let agent = Agent::start(&scene.lab.gateway, options).unwrap();
-    let report = load.run(&scene.lab.client).unwrap();
+    follow(scene, agent, &scene.lab.client, load, expected)
+}
+
+/// The same with an agent that runs already, and users anywhere.
+pub fn follow(scene: &Scene, agent: Agent, users: &Namespace, load: &Load, expected: usize) -> Mirrored {
+    let report = load.run(users).unwrap();
     scene.v2.wait_for(expected, COPIES_LIMIT).unwrap();
-    let log = agent.log();
-    let summary = agent.stop().unwrap();
+    let (log, summary) = agent.stop_with_log().unwrap();
     // Read again: copies beyond the expected ones may have come until the agent ended.
     let copies = scene.v2.received().unwrap();
     Mirrored { report, copies, summary, log }
@@ -64,6 +71,21 @@ impl Mirrored {
         assert_eq!(
             (self.report.correct, &self.report.errors),
             (requests, &Vec::new()),
+            "{}",
+            self.describe()
+        );
+    }
+
+    /// The same, and v2 received each request once and as it was sent.
+    pub fn assert_exact(&self, plan: &Plan, requests: u32) {
+        self.assert_users_and_ledger(requests);
+        let verdict = compare(plan, requests, &self.copies);
+        let found = (verdict.exact, &verdict.wrong, &verdict.missing);
+        assert_eq!(found, (requests as usize, &Vec::new(), &Vec::new()), "{}", self.describe());
+        let ledger = &self.summary.requests;
+        assert_eq!(
+            (ledger.sampled, ledger.mirrored),
+            (requests.into(), requests.into()),
             "{}",
             self.describe()
         );
