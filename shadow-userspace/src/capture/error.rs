@@ -36,8 +36,8 @@ pub enum CaptureError {
     },
     /// `--netns` can't be entered.
     #[error(
-        "--netns {path:?} is no network namespace that can be entered ({reason}): give a path such as /run/netns/NAME or \
-         /proc/PID/ns/net"
+        "--netns {path:?} is no network namespace that can be entered ({reason}): give a path such as \
+         /run/netns/NAME or /proc/PID/ns/net"
     )]
     Namespace {
         /// The path that was given.

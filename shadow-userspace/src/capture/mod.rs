@@ -1,11 +1,11 @@
 //! Capture: from the network interface to [`Segment`]s.
 //!
-//! In the order of events: [`preflight`] and [`kernel`] say what is missing, [`mod@load`] brings the kernel programs and
-//! their maps into the kernel, [`attach`] hooks them to the interfaces, of another namespace by [`netns`], [`live`] drains
-//! the ring, [`record`] reads what it holds, and [`control`] changes the live maps and reads the counters.
+//! In the order of events: [`preflight`] and [`kernel`] say what is missing, [`mod@load`] brings the kernel programs
+//! and their maps into the kernel, [`attach`] hooks them to the interfaces, of another namespace by [`netns`], [`live`]
+//! drains the ring, [`record`] reads what it holds, and [`control`] changes the live maps and reads the counters.
 //!
-//! Isolation (invariant 1): what is attached hangs on file descriptors of this process, so whichever way it ends, nothing
-//! stays attached; where the kernel can't do that, see [`attach`].
+//! Isolation (invariant 1): what is attached hangs on file descriptors of this process, so whichever way it ends,
+//! nothing stays attached; where the kernel can't do that, see [`attach`].
 
 mod attach;
 mod control;

@@ -121,7 +121,7 @@ fn filter(message: TcMessage) -> Filter {
     Filter { name, priority, handle: message.header.handle.into() }
 }
 
-/// Sends a request and hands over each answer, `None` for one that can't be read, until the kernel says that it is done.
+/// Sends a request and hands over each answer until the kernel is done; `None` for one that can't be read.
 fn ask(
     request: RouteNetlinkMessage,
     flags: u16,

@@ -1,8 +1,8 @@
-//! TC by filters of a clsact qdisc, as on kernels before 6.6. They are no file descriptors: what a killed agent leaves is
-//! removed by the next one.
+//! TC by filters of a clsact qdisc, as on kernels before 6.6. They are no file descriptors: what a killed agent leaves
+//! is removed by the next one.
 //!
-//! Everything here happens in the namespace of the calling thread, which must be the devices'. That is why removing is a
-//! call and no `Drop`.
+//! Everything here happens in the namespace of the calling thread, which must be the devices'. That is why removing is
+//! a call and no `Drop`.
 
 use std::io;
 

@@ -150,7 +150,7 @@ fn one(
         xdp::Outcome::Attached => format!("{interface} (XDP {}, {tc})", xdp::words(xdp_mode)),
         xdp::Outcome::Taken => {
             tracing::warn!(
-                "{interface}: XDP is taken by another program (`ip link show dev {interface}` names it): TC does without"
+                "{interface}: another program has XDP (`ip link show dev {interface}` names it): TC does without"
             );
             format!("{interface} ({tc}; XDP is taken by another program)")
         }
