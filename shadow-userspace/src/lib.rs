@@ -3,12 +3,15 @@
 //! [`capture`] (ring → segment) → [`tcp`] (segment → ordered bytes or a gap) → [`http`] (bytes → request) →
 //! [`pipeline`] (flow table, one request at a time per flow) → [`shadow`] (copy → v2) → [`ledger`] (how it ended).
 //!
+//! [`doctor`] says beforehand whether it would work here.
+//!
 //! `docs/ARCHITECTURE.md` in the repository tells the whole; start there.
 
 pub mod agent;
 pub mod budget;
 pub mod capture;
 pub mod cli;
+pub mod doctor;
 pub mod http;
 pub mod ledger;
 pub mod pipeline;

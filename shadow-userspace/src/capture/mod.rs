@@ -14,7 +14,7 @@ mod kernel;
 mod live;
 mod load;
 mod netns;
-mod preflight;
+pub(crate) mod preflight;
 mod rate;
 mod record;
 mod rtnetlink;

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     agent::{Options, SummaryFormat},
     capture::{AttachMode, LiveOptions, SampleRate},
-    cli::values,
+    cli::{doctor::DoctorArgs, values},
     pipeline::PipelineLimits,
     shadow::{client::ClientOptions, connect::OWN_MARK, dispatch::DispatchOptions, upstream::Upstream},
 };
@@ -37,6 +37,11 @@ pub(super) enum Command {
     /// x-shadow-copy added. Answers are discarded. Needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
     /// The summary goes to stdout at the end, everything else to stderr.
     Run(RunArgs),
+
+    /// Say what this kernel, these interfaces and this user can do, and what to fix.
+    ///
+    /// Changes nothing and attaches nothing. The exit code is 1 where `run` with the same interfaces would fail.
+    Doctor(DoctorArgs),
 }
 
 /// `run`'s arguments.

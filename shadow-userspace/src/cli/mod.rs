@@ -4,6 +4,7 @@
 //! for what goes wrong at run time. `--help` and `--version` are clap's own.
 
 mod args;
+mod doctor;
 mod logging;
 mod usage;
 mod values;
@@ -34,7 +35,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let Command::Run(arguments) = cli.command;
+    let arguments = match cli.command {
+        Command::Run(arguments) => arguments,
+        Command::Doctor(arguments) => return arguments.run(),
+    };
     if let Err(error) = logging::init(arguments.log.as_deref()) {
         return fail(&error, USAGE);
     }

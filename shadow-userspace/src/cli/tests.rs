@@ -12,8 +12,10 @@ use crate::{
 
 fn options(arguments: &str) -> Result<Options, UsageError> {
     let arguments = std::iter::once("shadow-agent").chain(arguments.split_whitespace());
-    let Command::Run(run) = Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command;
-    Ok(run.into_options())
+    match Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command {
+        Command::Run(run) => Ok(run.into_options()),
+        Command::Doctor(_) => panic!("not `run`"),
+    }
 }
 
 const MINIMAL: &str = "run --interface eth0 --port 8080 --shadow http://petstore-v2:8080";
