@@ -3,11 +3,12 @@
 use std::{
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Args;
 
-use crate::doctor;
+use crate::{cli::values, doctor};
 
 /// `doctor`'s arguments.
 #[derive(Debug, Args)]
@@ -15,6 +16,14 @@ pub(super) struct DoctorArgs {
     /// Network interface to look at; give it again for more. Without it those that are up are listed
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
+
+    /// Service port (1 to 65535) whose traffic on the interfaces is looked at; give it again for more
+    #[arg(long = "port", value_name = "P", requires = "interfaces", value_parser = values::port)]
+    ports: Vec<u16>,
+
+    /// How long to look at traffic: 500ms, 10s, 2m
+    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = values::duration)]
+    look_for: Duration,
 
     /// Print one JSON object instead of lines
     #[arg(long)]
@@ -41,6 +50,46 @@ impl DoctorArgs {
                 interfaces.push(interface);
             }
         }
-        doctor::Options { interfaces }
+        let mut ports = self.ports;
+        ports.sort_unstable();
+        ports.dedup();
+        doctor::Options { interfaces, ports, look_for: self.look_for }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{
+        args::{Cli, Command},
+        usage::UsageError,
+    };
+
+    fn options(arguments: &str) -> Result<doctor::Options, UsageError> {
+        let arguments = ["shadow-agent", "doctor"].into_iter().chain(arguments.split_whitespace());
+        match Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command {
+            Command::Doctor(doctor) => Ok(doctor.into_options()),
+            Command::Run(_) => panic!("not `doctor`"),
+        }
+    }
+
+    #[test]
+    fn what_is_given_twice_is_looked_at_once() {
+        let arguments = "--interface b --port 81 --interface a --port 80 --interface b --port 81 --for 1s";
+        let two = options(arguments).unwrap();
+        assert_eq!((two.interfaces, two.ports), (vec!["b".to_owned(), "a".to_owned()], vec![80, 81]));
+        assert_eq!(two.look_for, Duration::from_secs(1));
+        let none = options("").unwrap();
+        assert_eq!((none.interfaces.len(), none.ports.len()), (0, 0));
+        assert_eq!(none.look_for, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn ports_need_an_interface() {
+        let error = options("--port 80").unwrap_err().to_string();
+        assert_eq!(error, "the following required arguments were not provided: --interface <IF>");
+        assert!(options("--interface a --port 0").is_err());
     }
 }
