@@ -31,7 +31,7 @@ struct Device {
 
 /// Looks at one interface: its lines, and the device if there is one.
 pub(super) fn checks(interface: &str) -> (Vec<Check>, Option<Link>) {
-    if let Err(error) = preflight::interface(interface) {
+    if let Err(error) = preflight::interface(interface, false) {
         return (vec![missing(interface, &error)], None);
     }
     let link = match link::named(interface) {
