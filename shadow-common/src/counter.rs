@@ -54,29 +54,55 @@ counters! {
     Exported = "exported", Exported;
     /// TC: exported, but with fewer payload bytes than it has.
     Truncated = "truncated", Exported;
-    /// TC: its flow is not in the sample.
+    /// TC: its request is not in the sample.
     Unsampled = "unsampled", Skipped;
-    /// TC: its flow began before the programs were attached, or its entry was evicted.
+    /// TC: no request start is known in its flow: it began before the programs were attached, lost a byte, or its entry
+    /// was evicted.
     UnknownFlow = "unknown_flow", Skipped;
+    /// TC: bytes of a request before the flow's current one, sent again.
+    Repeated = "repeated", Skipped;
+    /// TC: bytes behind the connection's last request (`Connection: close`).
+    AfterLast = "after_last", Skipped;
+    /// TC: the flow speaks TLS.
+    Tls = "tls", Skipped;
+    /// TC: the flow speaks neither HTTP nor TLS.
+    OtherProtocol = "other_protocol", Skipped;
+    /// TC: the agent wants no more of the flow: a tunnel, doubtful framing, or a protocol that it doesn't read.
+    LeftAlone = "left_alone", Skipped;
     /// TC: no payload and neither SYN, FIN nor RST.
     Empty = "empty", Skipped;
+    /// TC: SYN, FIN or RST without payload, of a flow that the agent knows nothing of.
+    Control = "control", Skipped;
     /// TC: response payload, which nobody asked for.
     Response = "response", Skipped;
-    /// TC: a packet of the agent's own sockets (SO_MARK).
+    /// TC: a packet of a flow that the agent itself opened (SO_MARK).
     Own = "own", Skipped;
-    /// TC: the ring had no room.
+    /// TC: the ring had no room for it, or for an earlier part of its request.
     RingFull = "ring_full", Skipped;
     /// Payload bytes written to the ring.
     ExportedBytes = "exported_bytes", Other;
     /// Records written to the ring.
     Records = "records", Other;
+    /// Requests whose framing the kernel read, in the sample or not.
+    RequestsFramed = "requests_framed", Other;
+    /// Runs whose end the kernel can't tell: exported, and framed by the agent.
+    RunsOpened = "runs_opened", Other;
+    /// Runs that the agent ended by telling where the next request begins.
+    RunsResumed = "runs_resumed", Other;
+    /// Sampled requests of which not even the first segment found room in the ring.
+    RequestsLost = "requests_lost", Other;
     /// Flows whose SYN was seen.
     FlowsSeen = "flows_seen", Other;
-    /// Flows taken into the sample.
-    FlowsSampled = "flows_sampled", Other;
-    /// Segments of unsampled flows that begin with a method token: an estimate of the requests not sampled, low by
-    /// those that share a segment with an earlier one.
-    UnsampledRequests = "unsampled_requests", Other;
+    /// Flows that speak HTTP/2 with prior knowledge.
+    FlowsHttp2 = "flows_http2", Other;
+    /// Flows that speak TLS.
+    FlowsTls = "flows_tls", Other;
+    /// Flows that speak neither HTTP nor TLS.
+    FlowsOther = "flows_other", Other;
+    /// Requests taken for the first of a flow that is met in mid-life.
+    MidlifeTaken = "midlife_taken", Other;
+    /// Those of them that the service's answer confirmed.
+    MidlifeConfirmed = "midlife_confirmed", Other;
     /// XDP: packets seen.
     XdpSeen = "xdp_seen", Other;
     /// XDP: packets that carry a tag to TC.

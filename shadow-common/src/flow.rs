@@ -1,4 +1,4 @@
-//! The flow key and what was decided about a flow.
+//! The flow key.
 
 /// One TCP connection, written from the client's side: the same key for both directions.
 ///
@@ -19,34 +19,43 @@ pub struct FlowKey {
 
 const _: () = assert!(size_of::<FlowKey>() == 36);
 
+#[cfg(feature = "user")]
+// SAFETY: `repr(C)`, bytes and integers without padding (asserted above), so every bit pattern is a valid value.
+unsafe impl aya::Pod for FlowKey {}
+
 impl FlowKey {
-    /// A hash that is the same for both directions of the flow, spread over all 32 bits.
-    ///
-    /// Compared with the sampling threshold it decides for a connection: raising the rate only adds members.
+    /// A hash of the connection, spread over all 32 bits.
     #[must_use]
     #[inline(always)]
-    pub fn sample_hash(&self, seed: u32) -> u32 {
-        let mut hash = seed as u64 ^ 0x9e37_79b9_7f4a_7c15;
-        let mut word = 0;
-        while word < 4 {
-            let at = word * 4;
-            let client = u32::from_ne_bytes([
-                self.client_addr[at],
-                self.client_addr[at + 1],
-                self.client_addr[at + 2],
-                self.client_addr[at + 3],
-            ]);
-            let service = u32::from_ne_bytes([
-                self.service_addr[at],
-                self.service_addr[at + 1],
-                self.service_addr[at + 2],
-                self.service_addr[at + 3],
-            ]);
-            hash = mix(hash ^ ((client as u64) << 32 | service as u64));
-            word += 1;
-        }
-        (mix(hash ^ ((self.client_port as u64) << 16 | self.service_port as u64)) >> 32) as u32
+    pub fn connection_hash(&self, seed: u32) -> u32 {
+        let ports = (self.client_port as u64) << 16 | self.service_port as u64;
+        let hash = fold(fold(start(seed), &self.client_addr), &self.service_addr);
+        (mix(hash ^ ports) >> 32) as u32
     }
+
+    /// A hash of the client's address, spread over all 32 bits.
+    #[must_use]
+    #[inline(always)]
+    pub fn client_hash(&self, seed: u32) -> u32 {
+        (fold(start(seed), &self.client_addr) >> 32) as u32
+    }
+}
+
+#[inline(always)]
+const fn start(seed: u32) -> u64 {
+    seed as u64 ^ 0x9e37_79b9_7f4a_7c15
+}
+
+/// Takes an address into a hash.
+#[inline(always)]
+fn fold(mut hash: u64, addr: &[u8; 16]) -> u64 {
+    let mut word = 0;
+    while word < 4 {
+        let at = word * 4;
+        hash = mix(hash ^ u32::from_ne_bytes([addr[at], addr[at + 1], addr[at + 2], addr[at + 3]]) as u64);
+        word += 1;
+    }
+    hash
 }
 
 /// The finaliser of MurmurHash3's 64-bit variant: every input bit reaches every output bit.
@@ -76,35 +85,6 @@ impl Direction {
         match number {
             0 => Some(Self::ToService),
             1 => Some(Self::FromService),
-            _ => None,
-        }
-    }
-}
-
-/// What was decided about a flow or a packet; also the payload of the tag that XDP hands to TC.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Neither port is a service port, or it is no TCP segment at all.
-    Other = 0,
-    /// A flow of a service port, not in the sample.
-    Unsampled = 1,
-    /// A flow of a service port, in the sample: its segments are exported.
-    Sampled = 2,
-    /// A flow of a service port whose SYN was not seen, so that no request start is known.
-    Unknown = 3,
-}
-
-impl Verdict {
-    /// The verdict for its number in a tag, or `None` if no verdict has that number.
-    #[must_use]
-    #[inline(always)]
-    pub const fn from_u32(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Other),
-            1 => Some(Self::Unsampled),
-            2 => Some(Self::Sampled),
-            3 => Some(Self::Unknown),
             _ => None,
         }
     }

@@ -11,7 +11,10 @@ mod counter;
 mod flow;
 mod record;
 
-pub use config::{Config, EXPORT_RESPONSES, FULL_RATE, PAUSED, PORT_WORDS, port_bit, port_word};
+pub use config::{
+    ACTIVE_PORTS, Config, EXPORT_RESPONSES, FULL_RATE, PAUSED, PORT_WORDS, Resync, SampleBy, WAKE, port_bit,
+    port_word,
+};
 pub use counter::{COUNTERS, Counter, CounterKind};
-pub use flow::{Direction, FlowKey, Verdict};
-pub use record::{MAX_CHUNK, MAX_CHUNKS, RECORD_CLASSES, RecordHeader, tcp_flags};
+pub use flow::{Direction, FlowKey};
+pub use record::{MAX_CHUNK, MAX_CHUNKS, RECORD_CLASSES, RecordHeader, marks, tcp_flags};

@@ -18,6 +18,27 @@ pub mod tcp_flags {
     pub const URG: u8 = 0x20;
 }
 
+/// What the kernel knows about the request that a record belongs to: bits of [`RecordHeader::mark`].
+///
+/// A *run* begins at a request start that the kernel is sure of, [`RecordHeader::request_seq`], and lasts to the next
+/// one. All records of a run say the same start, so that the agent finds its place again whatever was left out before.
+/// A record with neither [`SAMPLED`] nor [`OPEN`] carries no payload: it tells of the flow.
+pub mod marks {
+    /// The request at the run's start is in the sample.
+    pub const SAMPLED: u8 = 0x01;
+    /// The kernel can't tell where that request ends: the agent has to, and requests that follow it in the run are the
+    /// agent's to draw for. Without [`SAMPLED`] the first is exported for its framing only.
+    pub const OPEN: u8 = 0x02;
+    /// The run's start was taken in mid-life of the flow: believe it when a record says [`CONFIRMED`].
+    pub const UNCONFIRMED: u8 = 0x04;
+    /// The service answered the request that the run consists of, having received exactly that.
+    pub const CONFIRMED: u8 = 0x08;
+    /// The run's start was none.
+    pub const REFUTED: u8 = 0x10;
+    /// Records of this flow were lost since the last that arrived: the ring was full.
+    pub const LOST: u8 = 0x20;
+}
+
 /// Payload bytes that fit one record. A longer segment (BIG TCP) becomes several records.
 pub const MAX_CHUNK: usize = 65_536;
 
@@ -26,7 +47,7 @@ pub const MAX_CHUNKS: usize = 8;
 
 /// Payload sizes of the ring's record classes, ascending. A record takes the smallest class that fits; the tail that
 /// it does not use is never written.
-pub const RECORD_CLASSES: [usize; 6] = [0, 448, 1536, 4096, 16_384, MAX_CHUNK];
+pub const RECORD_CLASSES: [usize; 6] = [0, 440, 1536, 4096, 16_384, MAX_CHUNK];
 
 /// The head of a ring record; `captured_len` payload bytes follow it.
 #[repr(C)]
@@ -48,9 +69,15 @@ pub struct RecordHeader {
     pub flags: u8,
     /// A [`crate::Direction`] as its number.
     pub direction: u8,
+    /// [`marks`].
+    pub mark: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
+    /// Sequence number of the first byte of the run that the record belongs to; meaningless without a mark.
+    pub request_seq: u32,
+    /// Zero.
+    pub reserved2: u32,
 }
 
-const _: () = assert!(size_of::<RecordHeader>() == 64);
+const _: () = assert!(size_of::<RecordHeader>() == 72);
 const _: () = assert!(align_of::<RecordHeader>() == 8);
