@@ -1,11 +1,98 @@
-//! The verdict on a segment's flow: one function for XDP and TC, over one flow map.
+//! A flow: which one a segment belongs to, and what is remembered of it.
 
-use shadow_common::{Config, Counter, Direction, FlowKey, PAUSED, Verdict, tcp_flags};
+use shadow_common::{Direction, FlowKey, tcp_flags};
 
 use crate::{
-    maps::{FLOWS, FlowState, count, is_service_port},
-    packet::{Packet, Segment},
+    maps::{FLOWS, is_service_port},
+    packet::Segment,
 };
+
+/// What is remembered of a flow. Fields marked *server* are written for segments from the service, the others for
+/// segments to it, so that the two directions, which may be on two CPUs, don't undo each other's changes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FlowState {
+    /// The client's initial sequence number: tells a retransmitted SYN from a new connection on the same ports.
+    pub isn: u32,
+    /// Where the current run begins.
+    pub start: u32,
+    /// Framed: where the next request begins. Open: one past the last byte that was exported.
+    pub next: u32,
+    /// *server*: what the last answer acknowledged.
+    pub answer_ack: u32,
+    /// One of [`phase`].
+    pub phase: u8,
+    /// The current run's [`shadow_common::marks`]; 0 if it isn't exported.
+    pub mark: u8,
+    /// Bits of [`flags`].
+    pub flags: u8,
+    /// *server*: 1 if the last that came from the service was payload of an answer, and nothing followed it yet.
+    pub answered: u8,
+}
+
+/// How far a flow can be followed.
+pub mod phase {
+    /// No request start is known.
+    pub const FOREIGN: u8 = 0;
+    /// The current request ends at `next`, where the following one begins.
+    pub const FRAMED: u8 = 1;
+    /// A request start was taken in mid-life, as [`FRAMED`], and waits for its confirmation.
+    pub const CANDIDATE: u8 = 2;
+    /// The agent frames the run.
+    pub const OPEN: u8 = 3;
+    /// A flow of the agent's own.
+    pub const OWN: u8 = 4;
+    pub const TLS: u8 = 5;
+    pub const OTHER_PROTOCOL: u8 = 6;
+    /// The agent wants no more of it.
+    pub const LEFT_ALONE: u8 = 7;
+}
+
+/// Bits of [`FlowState::flags`].
+pub mod flags {
+    /// The agent has heard of the flow.
+    pub const TOLD: u8 = 1;
+    /// A record was lost since the agent last heard of the flow.
+    pub const LOST: u8 = 2;
+    /// A part of the current request was lost: the rest isn't worth exporting.
+    pub const ABANDONED: u8 = 4;
+    /// The current request is the connection's last.
+    pub const LAST: u8 = 8;
+    pub const FIN_FROM_CLIENT: u8 = 16;
+    pub const FIN_FROM_SERVICE: u8 = 32;
+    /// The first byte of the current run was exported.
+    pub const STARTED: u8 = 64;
+}
+
+impl FlowState {
+    /// A connection whose first byte comes after `isn`.
+    #[inline(always)]
+    pub const fn opened(isn: u32, flags: u8) -> Self {
+        let first = isn.wrapping_add(1);
+        Self {
+            isn,
+            start: first,
+            next: first,
+            answer_ack: 0,
+            phase: phase::FRAMED,
+            mark: 0,
+            flags,
+            answered: 0,
+        }
+    }
+
+    /// A connection without a known request start, or the agent's own.
+    #[inline(always)]
+    pub const fn met(phase: u8, isn: u32) -> Self {
+        Self { phase, isn, ..Self::opened(0, 0) }
+    }
+
+    /// Nothing of its first request was seen yet.
+    #[inline(always)]
+    pub const fn is_fresh(&self) -> bool {
+        self.phase == phase::FRAMED && self.next == self.isn.wrapping_add(1)
+    }
+}
 
 /// The flow that a segment belongs to, and which way the segment goes; `None` if neither port is a service port.
 #[inline(always)]
@@ -30,58 +117,13 @@ pub fn orient(segment: &Segment) -> Option<(FlowKey, Direction)> {
     }
 }
 
-/// Looks up the flow's verdict, or decides it where the segment is the client's SYN.
+/// The flow's state.
 #[inline(always)]
-pub fn verdict<P: Packet>(
-    packet: &P,
-    segment: &Segment,
-    key: &FlowKey,
-    direction: Direction,
-    config: &Config,
-) -> Verdict {
-    let known = FLOWS.get_ptr(key).map(|state| {
-        // SAFETY: the pointer comes from a successful lookup; both fields are read once. An entry may be reused for
-        // another flow meanwhile, which at worst samples one segment wrongly: the reassembler drops what it can't place.
-        unsafe { *state }
-    });
-    let is_syn = segment.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
-    let is_new = is_syn && direction == Direction::ToService;
-    let sampled = match known {
-        Some(state) if !is_new || state.isn == segment.seq => state.sampled != 0,
-        None if !is_new => return Verdict::Unknown,
-        _ => open(key, segment.seq, config),
-    };
-    if sampled {
-        return Verdict::Sampled;
-    }
-    if direction == Direction::ToService && segment.payload_len > 0 && begins_request(packet, segment) {
-        count(Counter::UnsampledRequests);
-    }
-    Verdict::Unsampled
-}
-
-/// Decides about a new flow and remembers it.
-#[inline(always)]
-fn open(key: &FlowKey, isn: u32, config: &Config) -> bool {
-    let sampled =
-        config.flags & PAUSED == 0 && u64::from(key.sample_hash(config.seed)) < config.sample_threshold;
-    let state = FlowState { isn, sampled: u32::from(sampled) };
-    if FLOWS.insert(key, state, 0).is_err() {
-        // Without an entry the flow's next segment is `Unknown`, so nothing of it is exported.
-        return false;
-    }
-    count(Counter::FlowsSeen);
-    if sampled {
-        count(Counter::FlowsSampled);
-    }
-    sampled
-}
-
-/// Whether the payload begins with one of the usual method tokens. For the estimate of unsampled requests only.
-#[inline(always)]
-fn begins_request<P: Packet>(packet: &P, segment: &Segment) -> bool {
-    let Some(word) = packet.load::<[u8; 4]>(segment.payload_offset as usize) else { return false };
-    matches!(&word, b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"PATC" | b"OPTI" | b"TRAC" | b"CONN")
+pub fn state(key: &FlowKey) -> Option<&'static mut FlowState> {
+    // SAFETY: the pointer comes from a successful lookup. The entry may be changed by another CPU, field by field, or be
+    // used again for another flow meanwhile: at worst a segment is sampled wrongly, and the agent drops what it can't
+    // place.
+    FLOWS.get_ptr_mut(key).map(|state| unsafe { &mut *state })
 }
 
 #[inline(always)]

@@ -11,15 +11,23 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
+mod decision;
+#[cfg(target_arch = "bpf")]
 mod export;
 #[cfg(target_arch = "bpf")]
 mod flow;
+#[cfg(target_arch = "bpf")]
+mod follow;
+#[cfg(target_arch = "bpf")]
+mod head;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]
 mod tag;
+#[cfg(target_arch = "bpf")]
+mod verifier;
 
 /// The programs exist for the BPF target only; this keeps `cargo check --workspace` working.
 #[cfg(not(target_arch = "bpf"))]
@@ -36,8 +44,16 @@ mod programs {
     /// Continue with the next program of the hook (`TCX_NEXT`; for netlink filters `TC_ACT_UNSPEC`, the same number).
     const TCX_NEXT: i32 = -1;
 
+    /// For drivers: takes packets in fragments, as jumbo frames are.
     #[xdp(frags)]
     pub fn shadow_tag(ctx: XdpContext) -> u32 {
+        crate::tag::tag(&ctx);
+        XDP_PASS
+    }
+
+    /// For generic XDP: of a packet in fragments the kernel would make a copy that has forgotten its link header.
+    #[xdp]
+    pub fn shadow_tag_skb(ctx: XdpContext) -> u32 {
         crate::tag::tag(&ctx);
         XDP_PASS
     }

@@ -3,10 +3,16 @@
 
 use shadow_common::Counter;
 
+use crate::verifier::opaque;
+
 /// Bytes of a packet by offset, as the hook allows to read them.
 pub trait Packet {
     /// The value at `offset`, or `None` if the packet ends before it does. The bytes may be unaligned.
     fn load<T: Copy>(&self, offset: usize) -> Option<T>;
+
+    /// Copies `len` bytes from `offset` to where `to` points; says whether they were there. `to` must have room for them,
+    /// and `len` bounds that the verifier knows.
+    fn load_into(&self, offset: u32, to: *mut u8, len: u32) -> bool;
 
     /// The packet's length in bytes, link header included; `None` where the hook doesn't know (XDP fragments).
     fn len(&self) -> Option<u32>;
@@ -34,6 +40,15 @@ pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
+
+/// No headers are longer.
+const MAX_HEADERS: usize = 4096;
+
+/// An offset that the verifier lets be added to a packet pointer, as it is known to be small.
+#[inline(always)]
+pub fn bounded(offset: usize) -> Option<usize> {
+    if offset < MAX_HEADERS { Some(opaque(offset as u64) as usize) } else { None }
+}
 
 const MAX_VLAN_TAGS: usize = 2;
 /// Extension headers followed before a packet counts as malformed.
