@@ -82,7 +82,7 @@ impl Summary {
 
 /// Sampled requests and those that the kernel saw start and left out; an estimate, since it counts segment starts.
 pub(super) fn seen(requests: &Snapshot, kernel: Option<&KernelCounters>) -> u64 {
-    requests.sampled + kernel.map_or(0, |kernel| kernel.get(Counter::UnsampledRequests))
+    requests.sampled + kernel.map_or(0, |kernel| kernel.get(Counter::RequestsFramed))
 }
 
 /// The names and values of the flow statistics, whatever they are.

@@ -75,6 +75,7 @@ fn segment(flags: u8, seq: u32, payload: &[u8]) -> Segment<'_> {
         ack: 1,
         flags,
         timestamp_ns: 1,
+        run: crate::capture::Run::default(),
         payload_len: payload.len() as u32,
         payload,
     }
@@ -87,6 +88,7 @@ fn options(upstream: Upstream) -> Options {
             netns: None,
             ports: vec![8080],
             rate: SampleRate::ALL,
+            sample_by: shadow_common::SampleBy::Request,
             attach: AttachMode::Auto,
             ring_bytes: 1 << 20,
             max_flows: 16,

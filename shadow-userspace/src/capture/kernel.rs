@@ -25,6 +25,7 @@ pub struct Kernel {
     release: String,
     version: KernelVersion,
     tcx: bool,
+    bpf_loop: bool,
 }
 
 impl Kernel {
@@ -39,7 +40,7 @@ impl Kernel {
         })?;
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let tcx = probe_tcx().unwrap_or(version >= TCX);
-        Ok(Self { release: release.trim().to_owned(), version, tcx })
+        Ok(Self { release: release.trim().to_owned(), version, tcx, bpf_loop: version >= BPF_LOOP })
     }
 
     /// Its release as it says it itself, such as `6.1.0-44-amd64`.
@@ -56,8 +57,14 @@ impl Kernel {
 
     /// Whether programs may call `bpf_loop`.
     #[must_use]
-    pub fn has_bpf_loop(&self) -> bool {
-        self.version >= BPF_LOOP
+    pub const fn has_bpf_loop(&self) -> bool {
+        self.bpf_loop
+    }
+
+    /// The same without `bpf_loop`, as an older one is.
+    #[must_use]
+    pub fn without_bpf_loop(self) -> Self {
+        Self { bpf_loop: false, ..self }
     }
 
     /// Checks that it has what is needed; `xdp` says whether XDP is asked for.
@@ -100,7 +107,12 @@ mod tests {
     fn of(version: (u8, u8, u16)) -> Kernel {
         let (major, minor, patch) = version;
         let version = KernelVersion::new(major, minor, patch);
-        Kernel { release: format!("{major}.{minor}.{patch}-test"), version, tcx: version >= TCX }
+        Kernel {
+            release: format!("{major}.{minor}.{patch}-test"),
+            version,
+            tcx: version >= TCX,
+            bpf_loop: version >= BPF_LOOP,
+        }
     }
 
     #[test]

@@ -1,21 +1,14 @@
 //! Live capture: the programs attached, their ring drained on the caller's thread.
 
-use std::{os::fd::AsFd as _, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
+use shadow_common::SampleBy;
 
 use crate::capture::{
     AttachMode, CaptureError, Control, Kernel, Programs, SampleRate, Segment, attach::Attached, load,
-    netns::Namespace, parse_record, preflight,
+    netns::Namespace, preflight, ring::Ring,
 };
-
-/// Records handed out per call of [`Live::drain`] at most, so that the caller's other duties aren't starved.
-const MAX_RECORDS_PER_DRAIN: usize = 4096;
 
 /// What to capture and where.
 #[derive(Clone, Debug)]
@@ -27,8 +20,10 @@ pub struct LiveOptions {
     pub netns: Option<PathBuf>,
     /// Service ports.
     pub ports: Vec<u16>,
-    /// Share of the flows to sample.
+    /// Share of the requests to sample.
     pub rate: SampleRate,
+    /// What requests share that are sampled alike.
+    pub sample_by: SampleBy,
     /// Where to attach.
     pub attach: AttachMode,
     /// Ring buffer size in bytes: a power of two, at least 256 KiB.
@@ -47,7 +42,7 @@ pub struct LiveOptions {
 pub struct Live {
     /// `None` once detached.
     attached: Option<Attached>,
-    ring: RingBuf<MapData>,
+    ring: Ring,
     control: Control,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     attachment: String,
@@ -65,11 +60,12 @@ impl Live {
         namespace.run(|| options.interfaces.iter().try_for_each(|name| preflight::interface(name, xdp)))?;
         let kernel = Kernel::detect()?;
         kernel.require(xdp)?;
-        let Programs { ebpf, ring, control } = load(options)?;
+        let Programs { ebpf, ring, control } = load(options, &kernel)?;
         let mut attached = Attached::new(ebpf, namespace, &options.interfaces, options.attach, &kernel)?;
         let attachment = attached.words().to_owned();
         // Without it the programs work all the same; their few messages are lost.
         let logger = EbpfLogger::init(attached.programs()).ok();
+        let ring = Ring::new(ring, control.clone());
         Ok(Self { attached: Some(attached), ring, control, logger, attachment })
     }
 
@@ -93,18 +89,9 @@ impl Live {
     pub fn drain(
         &mut self,
         timeout: Duration,
-        mut each: impl FnMut(&Segment<'_>),
+        each: impl FnMut(&Segment<'_>),
     ) -> Result<usize, CaptureError> {
-        let mut handed = 0;
-        self.wait(timeout)?;
-        while handed < MAX_RECORDS_PER_DRAIN {
-            let Some(record) = self.ring.next() else { break };
-            match parse_record(&record) {
-                Ok(segment) => each(&segment),
-                Err(error) => tracing::error!("{error}"),
-            }
-            handed += 1;
-        }
+        let handed = self.ring.drain(timeout, each)?;
         if let Some(logger) = &mut self.logger {
             logger.flush();
         }
@@ -114,15 +101,6 @@ impl Live {
     /// Detaches the programs; records already in the ring can still be drained.
     pub fn detach(&mut self) {
         self.attached = None;
-    }
-
-    fn wait(&self, timeout: Duration) -> Result<(), CaptureError> {
-        let mut ready = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-        match poll(&mut ready, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(CaptureError::Wait(errno.into())),
-        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
 };
-use shadow_common::{Config, EXPORT_RESPONSES, MAX_CHUNK, PORT_WORDS, port_bit, port_word};
+use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, Resync};
 
-use crate::capture::{CaptureError, Control, LiveOptions};
+use crate::capture::{CaptureError, Control, Kernel, LiveOptions, control::Maps};
 
 /// The kernel object, built by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/shadow-ebpf"));
@@ -14,8 +14,11 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sh
 /// The TC program in the object. The kernel shows this name, by which leftovers are told from other people's filters.
 pub const EXPORT: &str = "shadow_export";
 
-/// The XDP program in the object.
+/// The XDP program in the object for drivers.
 pub const TAG: &str = "shadow_tag";
+
+/// The same for generic XDP.
+pub const TAG_SKB: &str = "shadow_tag_skb";
 
 /// The smallest ring in bytes: several records of the largest class must fit.
 pub const MIN_RING: u32 = MAX_CHUNK as u32 * 4;
@@ -30,30 +33,38 @@ pub struct Programs {
     pub control: Control,
 }
 
-/// Loads the object and sets its maps as `options` say. Attaches nothing.
+/// Loads the object for this kernel and sets its maps as `options` say. Attaches nothing.
 ///
 /// # Errors
 /// If the kernel refuses the object, or the ring's size is impossible.
-pub fn load(options: &LiveOptions) -> Result<Programs, CaptureError> {
+pub fn load(options: &LiveOptions, kernel: &Kernel) -> Result<Programs, CaptureError> {
     if !options.ring_bytes.is_power_of_two() || options.ring_bytes < MIN_RING {
         return Err(CaptureError::RingSize { bytes: options.ring_bytes, minimum: MIN_RING });
     }
+    let has_loop = u32::from(kernel.has_bpf_loop());
+    let flows = options.max_flows.max(1);
     let mut ebpf = EbpfLoader::new()
+        .override_global("HAS_LOOP", &has_loop, true)
         .map_max_entries("RING", options.ring_bytes)
-        .map_max_entries("FLOWS", options.max_flows.max(1))
+        .map_max_entries("FLOWS", flows)
+        .map_max_entries("RESYNC", flows)
         .load(OBJECT)?;
+    // Programs are loaded while their maps are still open somewhere: what is taken out here lives on in the control.
+    let maps = Maps {
+        config: map(&mut ebpf, "CONFIG", Array::<_, Config>::try_from)?,
+        ports: map(&mut ebpf, "PORTS", Array::<_, u64>::try_from)?,
+        resync: map(&mut ebpf, "RESYNC", HashMap::<_, FlowKey, Resync>::try_from)?,
+        counts: map(&mut ebpf, "COUNTS", PerCpuArray::<_, u64>::try_from)?,
+    };
     let ring = map(&mut ebpf, "RING", RingBuf::try_from)?;
-    let config = map(&mut ebpf, "CONFIG", Array::<_, Config>::try_from)?;
-    let counts = map(&mut ebpf, "COUNTS", PerCpuArray::<_, u64>::try_from)?;
-    set_ports(&mut ebpf, &options.ports)?;
     let initial = Config {
         sample_threshold: options.rate.threshold(),
         flags: if options.export_responses { EXPORT_RESPONSES } else { 0 },
         seed: options.seed,
         own_mark: options.own_mark,
-        reserved: 0,
+        sample_by: options.sample_by as u32,
     };
-    let control = Control::new(config, counts, initial)?;
+    let control = Control::new(maps, initial, &options.ports)?;
     Ok(Programs { ebpf, ring, control })
 }
 
@@ -65,19 +76,4 @@ fn map<M>(
 ) -> Result<M, CaptureError> {
     let map = ebpf.take_map(name).ok_or(CaptureError::Object(name))?;
     convert(map).map_err(|source| CaptureError::Map { map: name, source })
-}
-
-/// Sets the port bitmap where it is: taken out, it would be gone before the programs that use it are loaded.
-fn set_ports(ebpf: &mut Ebpf, ports: &[u16]) -> Result<(), CaptureError> {
-    let failed = |source| CaptureError::Map { map: "PORTS", source };
-    let map = ebpf.map_mut("PORTS").ok_or(CaptureError::Object("PORTS"))?;
-    let mut map = Array::<_, u64>::try_from(map).map_err(failed)?;
-    let mut words = vec![0_u64; PORT_WORDS as usize];
-    for &port in ports {
-        words[port_word(port) as usize] |= port_bit(port);
-    }
-    for (word, &bits) in (0..).zip(&words).filter(|&(_, &bits)| bits != 0) {
-        map.set(word, bits, 0).map_err(failed)?;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! In the order of events: [`preflight`] and [`kernel`] say what is missing, [`mod@load`] brings the kernel programs
 //! and their maps into the kernel, [`attach`] hooks them to the interfaces, of another namespace by [`netns`], [`live`]
-//! drains the ring, [`record`] reads what it holds, and [`control`] changes the live maps and reads the counters.
+//! holds it all, [`mod@ring`] is drained, [`record`] reads what was in it, and [`control`] changes the live maps and reads the counters.
 //!
 //! Isolation (invariant 1): what is attached hangs on file descriptors of this process, so whichever way it ends,
 //! nothing stays attached; where the kernel can't do that, see [`attach`].
@@ -17,6 +17,7 @@ mod netns;
 pub(crate) mod preflight;
 mod rate;
 mod record;
+mod ring;
 mod rtnetlink;
 mod segment;
 
@@ -25,7 +26,7 @@ pub use control::{Control, KernelCounters};
 pub use error::CaptureError;
 pub use kernel::Kernel;
 pub use live::{Live, LiveOptions};
-pub use load::{EXPORT, MIN_RING, Programs, TAG, load};
+pub use load::{EXPORT, MIN_RING, Programs, TAG, TAG_SKB, load};
 pub use rate::{RateError, SampleRate};
 pub use record::{RecordError, parse_record};
-pub use segment::Segment;
+pub use segment::{Run, Segment};

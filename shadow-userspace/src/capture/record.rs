@@ -2,7 +2,7 @@
 
 use shadow_common::{Direction, FlowKey, RecordHeader};
 
-use crate::capture::Segment;
+use crate::capture::{Run, Segment};
 
 /// Why a ring record can't be read. It means that kernel object and agent don't belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,7 @@ pub fn parse_record(record: &[u8]) -> Result<Segment<'_>, RecordError> {
         ack: header.ack,
         flags: header.flags,
         timestamp_ns: header.timestamp_ns,
+        run: Run { start: header.request_seq, mark: header.mark },
         payload_len: header.payload_len,
         payload,
     })
@@ -70,13 +71,18 @@ impl Fields<'_> {
             captured_len: u32::from_ne_bytes(self.take()?),
             flags: u8::from_ne_bytes(self.take()?),
             direction: u8::from_ne_bytes(self.take()?),
-            reserved: self.take()?,
+            mark: u8::from_ne_bytes(self.take()?),
+            reserved: u8::from_ne_bytes(self.take()?),
+            request_seq: u32::from_ne_bytes(self.take()?),
+            reserved2: u32::from_ne_bytes(self.take()?),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shadow_common::marks;
+
     use super::*;
 
     /// A record as the kernel lays it out, written field by field at the offsets of the struct.
@@ -97,6 +103,8 @@ mod tests {
         put(offset_of!(RecordHeader, captured_len), &header.captured_len.to_ne_bytes());
         put(offset_of!(RecordHeader, flags), &[header.flags]);
         put(offset_of!(RecordHeader, direction), &[header.direction]);
+        put(offset_of!(RecordHeader, mark), &[header.mark]);
+        put(offset_of!(RecordHeader, request_seq), &header.request_seq.to_ne_bytes());
         bytes.extend_from_slice(payload);
         bytes
     }
@@ -116,7 +124,10 @@ mod tests {
             captured_len: 5,
             flags: 0x18,
             direction: 1,
-            reserved: [0; 2],
+            mark: marks::SAMPLED | marks::OPEN,
+            reserved: 0,
+            request_seq: 0xfedc_ba90,
+            reserved2: 0,
         }
     }
 
@@ -134,6 +145,7 @@ mod tests {
                 ack: header.ack,
                 flags: header.flags,
                 timestamp_ns: header.timestamp_ns,
+                run: Run { start: 0xfedc_ba90, mark: marks::SAMPLED | marks::OPEN },
                 payload_len: 5,
                 payload: b"hello",
             }

@@ -1,6 +1,30 @@
 //! A TCP segment as every capture source delivers it.
 
-use shadow_common::{Direction, FlowKey};
+use shadow_common::{Direction, FlowKey, marks};
+
+/// Where a segment belongs: the run of bytes that begins at a request start known to the capture source. See
+/// [`shadow_common::marks`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Sequence number of the run's first byte.
+    pub start: u32,
+    /// [`shadow_common::marks`].
+    pub mark: u8,
+}
+
+impl Run {
+    /// Whether any of `bits` ([`shadow_common::marks`]) is set.
+    #[must_use]
+    pub const fn is(self, bits: u8) -> bool {
+        self.mark & bits != 0
+    }
+
+    /// Whether the segment carries payload of a run, rather than news of the flow alone.
+    #[must_use]
+    pub const fn has_payload(self) -> bool {
+        self.is(marks::SAMPLED | marks::OPEN)
+    }
+}
 
 /// One exported TCP segment. Borrowed from the capture source's buffer for as long as it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +42,8 @@ pub struct Segment<'a> {
     /// Capture time in nanoseconds since an arbitrary epoch of the source; never goes back within a source's thread
     /// by more than the reordering between processors.
     pub timestamp_ns: u64,
+    /// The request that the segment belongs to, as far as the capture source knows.
+    pub run: Run,
     /// Payload length on the wire in bytes. More than `payload.len()` means that the capture cut the segment short.
     pub payload_len: u32,
     /// The captured payload bytes.

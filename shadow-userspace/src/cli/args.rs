@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use shadow_common::SampleBy;
 
 use crate::{
     agent::{Options, SummaryFormat},
@@ -63,9 +64,13 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "URL")]
     shadow: Upstream,
 
-    /// Share of the connections whose requests are mirrored, 0% to 100%, such as 5% or 0.25%
+    /// Share of the requests that are mirrored, 0% to 100%, such as 5% or 0.25%
     #[arg(long, value_name = "RATE", default_value = "100%")]
     sample_rate: SampleRate,
+
+    /// What the rate is a share of: of requests, or of connections or client addresses with all their requests
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    sample_by: By,
 
     /// Where to attach: TC alone unless XDP does no harm (auto), XDP in the driver, XDP in the stack, TC alone, or TC
     /// by netlink filters, as on kernels before 6.6 (clsact)
@@ -120,6 +125,14 @@ enum Attach {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum By {
+    #[default]
+    Request,
+    Connection,
+    ClientIp,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Form {
     #[default]
     Text,
@@ -138,6 +151,7 @@ impl RunArgs {
                 netns: self.netns,
                 ports: self.ports,
                 rate: self.sample_rate,
+                sample_by: self.sample_by.into(),
                 attach: self.attach.into(),
                 ring_bytes: self.ring_size,
                 max_flows: self.max_flows,
@@ -189,6 +203,16 @@ impl From<Attach> for AttachMode {
             Attach::XdpGeneric => Self::XdpGeneric,
             Attach::Tc => Self::Tc,
             Attach::Clsact => Self::Clsact,
+        }
+    }
+}
+
+impl From<By> for SampleBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Request => Self::Request,
+            By::Connection => Self::Connection,
+            By::ClientIp => Self::ClientIp,
         }
     }
 }

@@ -7,8 +7,10 @@ use std::{
 
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
 
+use shadow_common::SampleBy;
+
 use crate::{
-    capture::{AttachMode, CaptureError, EXPORT, LiveOptions, MIN_RING, SampleRate, TAG, load},
+    capture::{AttachMode, CaptureError, EXPORT, Kernel, LiveOptions, MIN_RING, SampleRate, TAG, load},
     doctor::Check,
 };
 
@@ -42,7 +44,7 @@ pub(super) fn checks(capable: bool) -> Vec<Check> {
 fn try_load() -> Result<Loaded, CaptureError> {
     let start = Instant::now();
     // Whole: programs are verified with their maps, the ring and the live ones included.
-    let mut programs = load(&options())?;
+    let mut programs = load(&options(), &Kernel::detect()?)?;
     let ebpf = &mut programs.ebpf;
     let failed = |program| move |source| CaptureError::Program { program, source };
     let program = ebpf.program_mut(EXPORT).ok_or(CaptureError::Object(EXPORT))?;
@@ -62,6 +64,7 @@ fn options() -> LiveOptions {
         netns: None,
         ports: Vec::new(),
         rate: SampleRate::ALL,
+        sample_by: SampleBy::Request,
         attach: AttachMode::Auto,
         ring_bytes: MIN_RING,
         max_flows: 1,

@@ -121,7 +121,17 @@ mod tests {
         let flow = FlowKey { client_port, ..FlowKey::default() };
         let direction = Direction::ToService;
         let (seq, ack, flags, timestamp_ns, payload_len) = (0, 0, SYN, 0, 0);
-        let syn = Segment { flow, direction, seq, ack, flags, timestamp_ns, payload_len, payload: &[] };
+        let syn = Segment {
+            flow,
+            direction,
+            seq,
+            ack,
+            flags,
+            timestamp_ns,
+            payload_len,
+            run: crate::capture::Run::default(),
+            payload: &[],
+        };
         table.insert(flow, || Flow::new(&syn, &PipelineLimits::default(), &MemoryBudget::new(0)))
     }
 

@@ -51,6 +51,7 @@ impl Piece<'_> {
             ack: 0,
             flags: self.flags,
             timestamp_ns: 0,
+            run: crate::capture::Run::default(),
             payload_len: u32::try_from(self.bytes.len()).unwrap() + self.cut,
             payload: self.bytes,
         };
@@ -291,6 +292,7 @@ fn send(reassembler: &mut Reassembler, isn: u32, start: usize, bytes: &[u8]) -> 
         ack: 0,
         flags: ACK,
         timestamp_ns: 0,
+        run: crate::capture::Run::default(),
         payload_len: u32::try_from(bytes.len()).unwrap(),
         payload: bytes,
     };

@@ -20,7 +20,7 @@ use aya::{
 
 use crate::capture::{
     CaptureError, Kernel,
-    load::{EXPORT, TAG},
+    load::{EXPORT, TAG, TAG_SKB},
     netns::Namespace,
     preflight,
 };
@@ -76,8 +76,8 @@ impl Attached {
         kernel: &Kernel,
     ) -> Result<Self, CaptureError> {
         export(&mut ebpf)?.load().map_err(failed(EXPORT))?;
-        if mode.xdp().is_some() {
-            tag(&mut ebpf)?.load().map_err(failed(TAG))?;
+        if let Some(xdp) = mode.xdp() {
+            tag(&mut ebpf, xdp)?.load().map_err(failed(tag_name(xdp)))?;
         }
         let mut attached = Self { ebpf, filters: Vec::new(), namespace, words: String::new() };
         let Self { ebpf, filters, namespace, .. } = &mut attached;
@@ -146,7 +146,7 @@ fn one(
     };
     let tc = format!("TC {sides} by {by}");
     let Some(xdp_mode) = mode.xdp() else { return Ok(format!("{interface} ({tc})")) };
-    Ok(match xdp::attach(tag(ebpf)?, interface, xdp_mode)? {
+    Ok(match xdp::attach(tag(ebpf, xdp_mode)?, interface, xdp_mode)? {
         xdp::Outcome::Attached => format!("{interface} (XDP {}, {tc})", xdp::words(xdp_mode)),
         xdp::Outcome::Taken => {
             tracing::warn!(
@@ -174,8 +174,12 @@ fn export(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, CaptureError> {
     program(ebpf, EXPORT)?.try_into().map_err(failed(EXPORT))
 }
 
-fn tag(ebpf: &mut Ebpf) -> Result<&mut Xdp, CaptureError> {
-    program(ebpf, TAG)?.try_into().map_err(failed(TAG))
+fn tag(ebpf: &mut Ebpf, mode: XdpMode) -> Result<&mut Xdp, CaptureError> {
+    program(ebpf, tag_name(mode))?.try_into().map_err(failed(tag_name(mode)))
+}
+
+const fn tag_name(mode: XdpMode) -> &'static str {
+    if matches!(mode, XdpMode::Skb) { TAG_SKB } else { TAG }
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Program, CaptureError> {

@@ -7,7 +7,7 @@ use netlink_packet_route::{
 };
 
 use crate::{
-    capture::{EXPORT, TAG},
+    capture::{EXPORT, TAG, TAG_SKB},
     doctor::{
         Check,
         device::link::{Link, XdpId},
@@ -72,7 +72,10 @@ impl Attached {
             None => all.push("TC filters unknown".to_owned()),
         }
         let found = if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
-        let foreign = self.xdp.iter().any(|(_, name)| name.as_deref().is_none_or(|name| name != TAG));
+        let foreign = self
+            .xdp
+            .iter()
+            .any(|(_, name)| name.as_deref().is_none_or(|name| ![TAG, TAG_SKB].contains(&name)));
         if foreign {
             let advice = "packets that the XDP program drops, redirects or answers never reach shadow; those that it \
                           passes do";
@@ -89,7 +92,9 @@ fn xdp_words(xdp: XdpId, name: Option<&str>) -> String {
 /// A program by id and name; ours are said to be.
 fn described(id: u32, name: Option<&str>) -> String {
     match name {
-        Some(name) if name == EXPORT || name == TAG => format!("{id} {name} (a shadow-agent's)"),
+        Some(name) if [EXPORT, TAG, TAG_SKB].contains(&name) => {
+            format!("{id} {name} (a shadow-agent's)")
+        }
         Some(name) if !name.is_empty() => format!("{id} {name}"),
         _ => id.to_string(),
     }

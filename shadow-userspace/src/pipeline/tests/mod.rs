@@ -133,6 +133,7 @@ impl Client {
             ack: 0,
             flags,
             timestamp_ns: 0,
+            run: crate::capture::Run::default(),
             payload_len: u32::try_from(payload.len()).unwrap(),
             payload,
         }
