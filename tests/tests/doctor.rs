@@ -31,7 +31,7 @@ use shadow_tests::{
     plan::Plan,
     scene::{Kind, Scene},
 };
-use shadow_userspace::capture::{AttachMode, EXPORT, LiveOptions, MIN_RING, SampleRate, load};
+use shadow_userspace::capture::{AttachMode, EXPORT, Kernel, LiveOptions, MIN_RING, SampleRate, load};
 
 /// A port on which TLS is spoken, and one on which nothing is.
 const TLS_PORT: u16 = 8443;
@@ -208,7 +208,7 @@ fn what_is_attached_is_named() {
 fn filters_of_clsact_are_named() {
     let Some(scene) = scene(Kind::Plain) else { return };
     // As on kernels without TCX. The filter goes with the namespace.
-    let mut programs = load(&nowhere()).unwrap();
+    let mut programs = load(&nowhere(), &Kernel::detect().unwrap()).unwrap();
     let export: &mut SchedClassifier = programs.ebpf.program_mut(EXPORT).unwrap().try_into().unwrap();
     export.load().unwrap();
     let attach = || {
@@ -232,6 +232,7 @@ fn nowhere() -> LiveOptions {
         netns: None,
         ports: Vec::new(),
         rate: SampleRate::ALL,
+        sample_by: shadow_common::SampleBy::Request,
         attach: AttachMode::Tc,
         ring_bytes: MIN_RING,
         max_flows: 1,

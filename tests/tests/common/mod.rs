@@ -8,7 +8,8 @@ use std::{path::Path, time::Duration};
 use shadow_tests::{
     agent::{Agent, Options, Summary},
     compare::compare,
-    load::{Load, Report},
+    lab::Family,
+    load::{Connection, Load, Report},
     netns::Namespace,
     plan::Plan,
     scene::{Kind, Scene},
@@ -59,7 +60,48 @@ pub fn follow(scene: &Scene, agent: Agent, users: &Namespace, load: &Load, expec
     Mirrored { report, copies, summary, log }
 }
 
+/// Clients with long connections: each sends `requests` for `/CONNECTION/NUMBER` one after another. After the first
+/// answers have come on all of them, `meanwhile` is called.
+pub fn keep_asking(
+    scene: &Scene,
+    family: Family,
+    connections: usize,
+    requests: usize,
+    meanwhile: impl FnOnce() + Send,
+) {
+    let address = scene.v1_address(family);
+    let ask = async || {
+        let mut open = Vec::new();
+        for number in 0..connections {
+            let mut connection = Connection::open(address).await?;
+            get(&mut connection, number, 0).await?;
+            open.push(connection);
+        }
+        meanwhile();
+        for request in 1..requests {
+            for (number, connection) in open.iter_mut().enumerate() {
+                get(connection, number, request).await?;
+            }
+        }
+        Ok(())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    scene.lab.client.run(|| runtime.block_on(ask())).unwrap();
+}
+
+async fn get(connection: &mut Connection, number: usize, request: usize) -> anyhow::Result<()> {
+    let wire = format!("GET /{number}/{request} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = connection.ask(wire.as_bytes()).await?;
+    anyhow::ensure!(answer.status == 200, "status {}", answer.status);
+    Ok(())
+}
+
 impl Mirrored {
+    /// One of the kernel's counters.
+    pub fn count(&self, name: &str) -> u64 {
+        self.summary.kernel[name].as_u64().unwrap()
+    }
+
     /// Every real request was answered rightly, and the ledgers balance.
     pub fn assert_users_and_ledger(&self, requests: u32) {
         self.assert_users(requests);

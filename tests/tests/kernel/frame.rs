@@ -1,5 +1,8 @@
 //! Builds Ethernet frames with a TCP segment in them, one header at a time, for the kernel programs' tests.
 
+/// Last byte of the service's address.
+const SERVICE: u8 = 200;
+
 /// Addresses and TCP fields of one segment.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -17,10 +20,16 @@ pub struct Frame {
     pub ports: (u16, u16),
     /// Last byte of the source address.
     pub host: u8,
+    /// Whether it goes the other way: addresses and ports change places.
+    pub is_answer: bool,
     /// Sequence number.
     pub seq: u32,
+    /// Acknowledgement number.
+    pub ack: u32,
     /// TCP flags.
     pub flags: u8,
+    /// Window.
+    pub window: u16,
     /// Bytes of TCP options; a multiple of 4, at most 40.
     pub tcp_options: usize,
     /// Payload.
@@ -39,8 +48,11 @@ impl Default for Frame {
             extensions: Vec::new(),
             ports: (40_000, 8080),
             host: 1,
+            is_answer: false,
             seq: 1000,
+            ack: 77,
             flags: 0x18,
+            window: 0xffff,
             tcp_options: 0,
             payload: Vec::new(),
             padding: 0,
@@ -68,7 +80,10 @@ impl Frame {
         out.extend(((header_len + tcp.len()) as u16).to_be_bytes());
         out.extend([0, 1]);
         out.extend(self.ipv4_fragment.to_be_bytes());
-        out.extend([64, 6, 0, 0, 10, 0, 0, self.host, 10, 0, 0, 200]);
+        out.extend([64, 6, 0, 0]);
+        for host in self.in_order(self.host, SERVICE) {
+            out.extend([10, 0, 0, host]);
+        }
         out.extend(std::iter::repeat_n(1, self.ipv4_options));
         out.extend(tcp);
         out
@@ -84,8 +99,9 @@ impl Frame {
         let mut out = vec![0x86, 0xdd, 0x60, 0, 0, 0];
         out.extend(((chain.len() + tcp.len()) as u16).to_be_bytes());
         out.extend([types[0], 64]);
-        out.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, self.host]);
-        out.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200]);
+        for host in self.in_order(self.host, SERVICE) {
+            out.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host]);
+        }
         out.extend(chain);
         out.extend(tcp);
         out
@@ -94,13 +110,21 @@ impl Frame {
     fn tcp(&self) -> Vec<u8> {
         let header_len = 20 + self.tcp_options;
         let mut out = Vec::new();
-        out.extend(self.ports.0.to_be_bytes());
-        out.extend(self.ports.1.to_be_bytes());
+        for port in self.in_order(self.ports.0, self.ports.1) {
+            out.extend(port.to_be_bytes());
+        }
         out.extend(self.seq.to_be_bytes());
-        out.extend(77_u32.to_be_bytes());
-        out.extend([((header_len / 4) as u8) << 4, self.flags, 0xff, 0xff, 0, 0, 0, 0]);
+        out.extend(self.ack.to_be_bytes());
+        out.extend([((header_len / 4) as u8) << 4, self.flags]);
+        out.extend(self.window.to_be_bytes());
+        out.extend([0; 4]);
         out.extend(std::iter::repeat_n(1, self.tcp_options));
         out.extend(&self.payload);
         out
+    }
+
+    /// Source and destination.
+    fn in_order<T>(&self, client: T, service: T) -> [T; 2] {
+        if self.is_answer { [service, client] } else { [client, service] }
     }
 }

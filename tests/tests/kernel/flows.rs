@@ -1,0 +1,352 @@
+//! How a flow is followed from request to request: runs, what the agent notes of them, and ends of connections.
+
+use shadow_common::{
+    Counter, Direction, FlowKey, Resync,
+    tcp_flags::{ACK, FIN, RST, SYN},
+};
+
+use crate::{
+    frame::Frame,
+    harness::Kernel,
+    talk::{OPEN, SAMPLED, Talk, brief, seq},
+};
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+const CHUNKED: &[u8] = b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+const POST: &[u8] = b"POST /p HTTP/1.1\r\nContent-Length: 10\r\n\r\n";
+
+impl Talk {
+    /// Counts of these counters.
+    fn counts<const N: usize>(&self, counters: [Counter; N]) -> [u64; N] {
+        let all = self.kernel.counters();
+        assert!(all.is_balanced(), "{all:?}");
+        counters.map(|counter| all.get(counter))
+    }
+
+    /// The agent's note on the run that began at an offset.
+    fn note(&self, run: i32, what: u32, next: i32) {
+        let mut addr = [0; 16];
+        addr[10..12].fill(0xff);
+        let [mut client_addr, mut service_addr] = [addr; 2];
+        client_addr[12..].copy_from_slice(&[10, 0, 0, 1]);
+        service_addr[12..].copy_from_slice(&[10, 0, 0, 200]);
+        let flow = FlowKey { client_addr, service_addr, client_port: 40_000, service_port: 8080 };
+        self.kernel.programs.control.resync(&flow, Resync { run: seq(run), next: seq(next), what }).unwrap();
+    }
+
+    fn rate(&self, rate: &str) {
+        self.kernel.programs.control.set_rate(rate.parse().unwrap()).unwrap();
+    }
+}
+
+fn len(bytes: &[u8]) -> i32 {
+    bytes.len() as i32
+}
+
+#[test]
+fn each_request_is_a_run() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED, GET.len())]);
+    assert_eq!(talk.service(b"HTTP/1.1 200 OK\r\n\r\n"), []);
+    let post = len(GET);
+    assert_eq!(brief(&talk.client(POST)), [(post, SAMPLED, POST.len())]);
+    assert_eq!(brief(&talk.client(b"01234")), [(post, SAMPLED, 5)]);
+    assert_eq!(brief(&talk.client(b"GET /")), [(post, SAMPLED, 5)], "a body is no request");
+    let last = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(last, SAMPLED, GET.len())]);
+    let counted = [Counter::RequestsFramed, Counter::RunsOpened, Counter::Response];
+    assert_eq!(talk.counts(counted), [3, 0, 1]);
+}
+
+#[test]
+fn nothing_of_an_unsampled_request_is_exported() {
+    let Some(mut talk) = Talk::opened("0%") else { return };
+    assert_eq!(talk.client(POST), []);
+    assert_eq!(talk.client(b"0123456789"), []);
+    talk.rate("100%");
+    assert_eq!(brief(&talk.client(GET)), [(talk.at - len(GET), SAMPLED, GET.len())]);
+    assert_eq!(talk.counts([Counter::Unsampled, Counter::RequestsFramed]), [2, 2]);
+}
+
+/// A change of the rate, a pause, or another list of ports takes effect with the next request, and cuts none.
+#[test]
+fn changes_take_effect_with_the_next_request() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let control = talk.kernel.programs.control.clone();
+    let changes: [(&str, &dyn Fn(bool)); 3] = [
+        ("rate", &|on| control.set_rate(if on { "100%" } else { "0%" }.parse().unwrap()).unwrap()),
+        ("pause", &|on| control.set_paused(!on).unwrap()),
+        ("ports", &|on| control.set_ports(if on { &[8080] } else { &[9090] }).unwrap()),
+    ];
+    for (name, change) in changes {
+        let start = talk.at;
+        assert_eq!(brief(&talk.client(POST)), [(start, SAMPLED, POST.len())], "{name}");
+        change(false);
+        assert_eq!(brief(&talk.client(b"0123456789")), [(start, SAMPLED, 10)], "{name}: in flight");
+        assert_eq!(talk.client(POST), [], "{name}: the next");
+        change(true);
+        assert_eq!(talk.client(b"0123456789"), [], "{name}: in flight, and not in the sample");
+        let start = talk.at;
+        assert_eq!(brief(&talk.client(GET)), [(start, SAMPLED, GET.len())], "{name}: and on again");
+    }
+}
+
+#[test]
+fn segments_sent_again_change_nothing() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(GET);
+    assert_eq!(brief(&talk.client_at(0, GET)), [(0, SAMPLED, GET.len())]);
+    talk.client(POST);
+    talk.client(b"0123456789");
+    let start = len(GET);
+    assert_eq!(brief(&talk.client_at(start + 3, &POST[3..])), [(start, SAMPLED, POST.len() - 3)]);
+    // An earlier request's bytes: whether it was in the sample isn't known any more.
+    assert_eq!(talk.client_at(0, GET), []);
+    // From before the run into it.
+    let both = [&GET[5..], POST].concat();
+    assert_eq!(brief(&talk.client_at(5, &both)), [(start, SAMPLED, both.len())]);
+    assert_eq!(talk.counts([Counter::Repeated, Counter::RequestsFramed]), [1, 2]);
+}
+
+#[test]
+fn body_segments_may_come_in_any_order() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(POST);
+    let body = talk.at;
+    assert_eq!(brief(&talk.client_at(body + 6, b"6789")), [(0, SAMPLED, 4)]);
+    assert_eq!(brief(&talk.client_at(body, b"012345")), [(0, SAMPLED, 6)]);
+    assert_eq!(brief(&talk.client_at(body + 10, GET)), [(body + 10, SAMPLED, GET.len())]);
+}
+
+/// Several requests in a segment: the agent draws for those behind the first.
+#[test]
+fn pipelined_requests_open_the_run() {
+    let two = [GET, GET].concat();
+    for (rate, mark) in [("100%", SAMPLED | OPEN), ("0.000001%", OPEN)] {
+        let Some(mut talk) = Talk::opened(rate) else { return };
+        assert_eq!(brief(&talk.client(&two)), [(0, mark, two.len())], "{rate}");
+        assert_eq!(brief(&talk.client(GET)), [(0, mark, GET.len())], "{rate}");
+        assert_eq!(talk.counts([Counter::RunsOpened, Counter::RequestsFramed]), [1, 0]);
+    }
+}
+
+/// A body's end and the next request share a segment.
+#[test]
+fn a_segment_that_reaches_into_the_next_request_opens_the_run() {
+    let tail = [b"56789", GET].concat();
+    // In the sample, the run goes on from its start; out of it, from where the next request begins.
+    for (rate, start, mark) in [("100%", 0, SAMPLED | OPEN), ("0.000001%", len(POST) + 10, OPEN)] {
+        let Some(mut talk) = Talk::opened(rate) else { return };
+        talk.client(POST);
+        talk.client(b"01234");
+        let records = talk.client(&tail);
+        assert_eq!(brief(&records), [(start, mark, tail.len())], "{rate}");
+        assert_eq!(records[0].at, len(POST) + 5, "{rate}");
+    }
+}
+
+/// The beginning of the next request is missing: it may still come.
+#[test]
+fn a_hole_before_a_request_opens_the_run() {
+    for (rate, start, mark) in [("100%", 0, SAMPLED | OPEN), ("0.000001%", len(GET), OPEN)] {
+        let Some(mut talk) = Talk::opened(rate) else { return };
+        talk.client(GET);
+        let next = talk.at;
+        assert_eq!(brief(&talk.client_at(next + 3, b"more")), [(start, mark, 4)], "{rate}");
+        assert_eq!(brief(&talk.client_at(next, b"abc")), [(start, mark, 3)], "{rate}");
+    }
+}
+
+/// Where nothing can be in the sample, nothing is exported for its framing either.
+#[test]
+fn runs_are_not_opened_in_vain() {
+    let Some(mut talk) = Talk::opened("0%") else { return };
+    assert_eq!(talk.client(CHUNKED), []);
+    assert_eq!(talk.client(b"0\r\n\r\n"), []);
+    assert_eq!(talk.counts([Counter::RunsOpened, Counter::UnknownFlow, Counter::Unsampled]), [0, 1, 1]);
+}
+
+#[test]
+fn the_agent_says_where_the_next_request_begins() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(CHUNKED);
+    let end = b"5\r\nhello\r\n0\r\n\r\n";
+    assert_eq!(brief(&talk.client(end)), [(0, SAMPLED | OPEN, end.len())]);
+    let next = talk.at;
+    talk.note(0, Resync::RESUME, next);
+    assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED, GET.len())]);
+    assert_eq!(talk.counts([Counter::RunsResumed, Counter::RunsOpened]), [1, 1]);
+}
+
+/// The agent would draw for what it has already.
+#[test]
+fn a_late_note_changes_nothing() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(CHUNKED);
+    talk.client(b"0\r\n\r\n");
+    let next = talk.at;
+    talk.client(GET);
+    talk.note(0, Resync::RESUME, next);
+    assert_eq!(brief(&talk.client_at(next, GET)), [(0, SAMPLED | OPEN, GET.len())], "sent again");
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED | OPEN, GET.len())]);
+    // A note on another run.
+    talk.note(next, Resync::RESUME, talk.at);
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED | OPEN, GET.len())]);
+    assert_eq!(talk.counts([Counter::RunsResumed]), [0]);
+}
+
+#[test]
+fn the_agent_wants_no_more_of_a_flow() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    talk.note(0, Resync::LEAVE, 0);
+    assert_eq!(talk.client(b"\x81\x05hello"), []);
+    assert_eq!(talk.client(GET), []);
+    assert_eq!(talk.counts([Counter::LeftAlone]), [2]);
+}
+
+#[test]
+fn what_the_agent_lost_is_picked_up_in_mid_life() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(CHUNKED);
+    talk.note(0, Resync::LOST, 0);
+    assert_eq!(talk.client(b"0\r\n\r\n"), []);
+    talk.service(b"HTTP/1.1 200 OK\r\n\r\n");
+    let start = talk.at;
+    let first = talk.client(GET);
+    assert_eq!((first[0].start, first[0].mark & SAMPLED), (start, SAMPLED));
+}
+
+#[test]
+fn other_protocols_are_counted_and_left_alone() {
+    let cases: [(&[u8], Counter, Counter); 4] = [
+        (b"\x16\x03\x01\x02\x00\x01\x00", Counter::FlowsTls, Counter::Tls),
+        (b"\x16\x03\x03\x00\x10", Counter::FlowsTls, Counter::Tls),
+        (b"\x00\x01\x02\x03", Counter::FlowsOther, Counter::OtherProtocol),
+        (b"\xff\xff", Counter::FlowsOther, Counter::OtherProtocol),
+    ];
+    for (first, flows, segments) in cases {
+        let Some(mut talk) = Talk::opened("100%") else { return };
+        assert_eq!(talk.client(first), []);
+        assert_eq!(talk.client(GET), []);
+        assert_eq!(talk.service(b"HTTP/1.1 200 OK\r\n\r\n"), []);
+        assert_eq!(talk.client(GET), []);
+        assert_eq!(talk.counts([flows, segments]), [1, 4], "{}", first.escape_ascii());
+    }
+}
+
+#[test]
+fn http2_is_exported_whole() {
+    for rate in ["100%", "0.000001%"] {
+        let Some(mut talk) = Talk::opened(rate) else { return };
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        assert_eq!(brief(&talk.client(preface)), [(0, SAMPLED | OPEN, preface.len())]);
+        assert_eq!(brief(&talk.client(b"\0\0\0\x04\0\0\0\0\0")), [(0, SAMPLED | OPEN, 9)]);
+        assert_eq!(talk.counts([Counter::FlowsHttp2]), [1]);
+    }
+}
+
+#[test]
+fn responses_are_exported_only_when_asked_for_and_only_of_sampled_requests() {
+    let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+    for asked in [false, true] {
+        let Some(kernel) = Kernel::with("100%", |options| options.export_responses = asked) else { return };
+        let mut talk = Talk::new(kernel);
+        talk.syn();
+        talk.client(GET);
+        let seen: Vec<_> =
+            talk.service(answer).iter().map(|record| (record.direction, record.start)).collect();
+        assert_eq!(seen, if asked { vec![(Direction::FromService, 0)] } else { vec![] });
+        talk.rate("0%");
+        talk.client(GET);
+        assert_eq!(talk.service(answer), []);
+        assert_eq!(talk.counts([Counter::Response]), [if asked { 1 } else { 2 }]);
+    }
+}
+
+/// The agent hears how a flow ends that it knows, and of no other.
+#[test]
+fn ends_are_told_of_known_flows_only() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let control = |talk: &Talk, flags| Frame { flags, ..talk.request(talk.at, b"") };
+    assert_eq!(talk.frame(control(&talk, FIN | ACK)), []);
+
+    talk.syn();
+    talk.client(GET);
+    let fin = talk.frame(control(&talk, FIN | ACK));
+    assert_eq!((fin[0].flags & FIN, fin[0].mark, fin[0].at), (FIN, SAMPLED, len(GET)));
+
+    // Behind an unsampled request it tells of the flow alone; once.
+    talk.base.seq = 0;
+    talk.base.ports.0 = 40_001;
+    talk.syn();
+    talk.client(GET);
+    talk.rate("0%");
+    talk.client(POST);
+    let fin = talk.frame(control(&talk, FIN | ACK));
+    assert_eq!((fin.len(), fin[0].mark, fin[0].payload_len), (1, 0, 0));
+    assert_eq!(talk.frame(control(&talk, FIN | ACK)), []);
+    assert!(talk.kernel.counters().is_balanced());
+}
+
+#[test]
+fn a_reset_by_the_service_is_told_and_its_fin_is_not() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(GET);
+    assert_eq!(talk.frame(Frame { flags: FIN | ACK, ..talk.answer(b"") }), []);
+    let reset = talk.frame(Frame { flags: RST, ..talk.answer(b"") });
+    assert_eq!((reset[0].direction, reset[0].flags, reset[0].mark), (Direction::FromService, RST, 0));
+}
+
+#[test]
+fn ports_that_are_used_again_begin_a_new_flow() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(POST);
+    // The same SYN once more: nothing begins.
+    assert_eq!(talk.syn(), []);
+    assert_eq!(brief(&talk.client_at(len(POST), b"01234")), [(0, SAMPLED, 5)]);
+    let another = Frame { flags: SYN, ..talk.request(700_000 - 1, b"") };
+    let told = talk.frame(another);
+    assert_eq!((told.len(), told[0].flags, told[0].mark), (1, SYN, 0));
+    assert_eq!(brief(&talk.client_at(700_000, GET)), [(700_000, SAMPLED, GET.len())]);
+    assert_eq!(talk.counts([Counter::FlowsSeen]), [2]);
+}
+
+#[test]
+fn behind_the_last_request_nothing_is_one() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\n");
+    let both = [b"abc", GET].concat();
+    assert_eq!(brief(&talk.client(&both)), [(0, SAMPLED, both.len())], "the agent sees that it is too long");
+    assert_eq!(talk.client(GET), []);
+    assert_eq!(talk.client_at(talk.at + 100, GET), []);
+    assert_eq!(talk.counts([Counter::AfterLast, Counter::RequestsFramed]), [2, 1]);
+}
+
+/// The mark is on the way out only: what comes back is known by its flow.
+#[test]
+fn flows_of_the_agents_own_are_left_alone_both_ways() {
+    const MARK: u32 = 0x5ad0;
+    let Some(kernel) = Kernel::with("100%", |options| options.own_mark = MARK) else { return };
+    let mut talk = Talk::new(kernel);
+    let syn = Frame { flags: SYN, ..talk.request(-1, b"") };
+    talk.kernel.export_marked(&syn.bytes(), MARK).unwrap();
+    // The same packets on another hook, where the mark is lost.
+    assert_eq!(talk.frame(syn), []);
+    assert_eq!(talk.client(GET), []);
+    assert_eq!(talk.service(b"HTTP/1.1 200 OK\r\n\r\n"), []);
+    assert_eq!(talk.counts([Counter::Own, Counter::FlowsSeen]), [3, 0]);
+    // A client that gets the port later is a client.
+    talk.frame(Frame { flags: SYN, ..talk.request(5000, b"") });
+    assert_eq!(brief(&talk.client_at(5001, GET)), [(5001, SAMPLED, GET.len())]);
+    let other = Frame { ports: (41_000, 8080), ..talk.request(0, b"") };
+    talk.kernel.export_marked(&Frame { flags: SYN, ..other }.bytes(), MARK + 1).unwrap();
+    assert_eq!(talk.counts([Counter::Own, Counter::FlowsSeen]), [3, 2]);
+}
+
+#[test]
+fn a_service_that_speaks_first_is_no_matter() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    assert_eq!(talk.service(b"220 hello\r\n"), []);
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED, GET.len())]);
+}

@@ -1,0 +1,138 @@
+//! Flows that began before the programs did: a request start is taken where it can be, and confirmed or refuted.
+
+use shadow_common::{
+    Counter, Direction,
+    marks::{CONFIRMED, REFUTED, UNCONFIRMED},
+};
+
+use crate::{
+    harness::Kernel,
+    talk::{SAMPLED, Talk, brief},
+};
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST: &[u8] = b"POST /p HTTP/1.1\r\nContent-Length: 10\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const TAKEN: u8 = SAMPLED | UNCONFIRMED;
+
+/// A flow whose beginning wasn't seen.
+fn met(rate: &str) -> Option<Talk> {
+    let mut talk = Talk::new(Kernel::new(rate)?);
+    talk.at = 1000;
+    Some(talk)
+}
+
+#[test]
+fn the_first_request_behind_an_answer_is_taken_and_confirmed() {
+    let Some(mut talk) = met("100%") else { return };
+    assert_eq!(talk.client(GET), [], "no start is known");
+    assert_eq!(talk.service(OK), []);
+    let start = talk.at;
+    assert_eq!(brief(&talk.client(POST)), [(start, TAKEN, POST.len())]);
+    assert_eq!(brief(&talk.client(b"0123456789")), [(start, TAKEN, 10)]);
+    let confirmed = talk.service(OK);
+    assert_eq!((confirmed[0].direction, confirmed[0].payload_len), (Direction::FromService, 0));
+    assert_eq!(brief(&confirmed), [(start, CONFIRMED, 0)]);
+    // From here on it is a flow like others.
+    let next = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED, GET.len())]);
+    assert_eq!(talk.service(OK), []);
+    let counters = talk.kernel.counters();
+    assert_eq!(
+        (
+            counters.get(Counter::MidlifeTaken),
+            counters.get(Counter::MidlifeConfirmed),
+            counters.is_balanced()
+        ),
+        (1, 1, true)
+    );
+}
+
+#[test]
+fn an_interim_answer_decides_nothing() {
+    let Some(mut talk) = met("100%") else { return };
+    talk.service(OK);
+    let start = talk.at;
+    talk.client(POST);
+    assert_eq!(talk.service(b"HTTP/1.1 100 Continue\r\n\r\n"), []);
+    talk.client(b"0123456789");
+    assert_eq!(brief(&talk.service(OK)), [(start, CONFIRMED, 0)]);
+}
+
+/// Behind `100 Continue` a body follows, which may look like a request.
+#[test]
+fn no_start_is_taken_behind_an_interim_answer() {
+    let Some(mut talk) = met("100%") else { return };
+    talk.service(b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(talk.client(GET), []);
+    talk.service(OK);
+    talk.service(b"HTTP/1.1 102 Processing\r\n\r\n");
+    let start = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(start, TAKEN, GET.len())], "the final answer came before");
+}
+
+#[test]
+fn an_unsampled_first_request_is_followed_as_well() {
+    let Some(mut talk) = met("0%") else { return };
+    talk.service(OK);
+    assert_eq!(talk.client(GET), []);
+    assert_eq!(talk.service(OK), []);
+    talk.kernel.programs.control.set_rate("100%".parse().unwrap()).unwrap();
+    let next = talk.at;
+    assert_eq!(
+        brief(&talk.client(GET)),
+        [(next, SAMPLED, GET.len())],
+        "confirmed, though nothing was exported"
+    );
+}
+
+/// Body bytes that look like a request, while the service answered early: they are no request (see DESIGN).
+#[test]
+fn a_smuggled_request_is_refuted() {
+    // What follows the false request, and how the service then answers.
+    let more: [(&str, &[u8], i32, &[u8]); 4] = [
+        ("the body goes on before the answer", b"more of the body", 16, OK),
+        ("the service had received more", b"", 5, OK),
+        ("the service had received less", b"", -5, OK),
+        ("the answer goes on", b"", 0, b"the rest of the early answer"),
+    ];
+    for (name, body, received, answer) in more {
+        let Some(mut talk) = met("100%") else { return };
+        talk.service(b"HTTP/1.1 413 Too Large\r\n\r\n");
+        let start = talk.at;
+        assert_eq!(brief(&talk.client(GET)), [(start, TAKEN, GET.len())], "{name}");
+        let end = talk.at;
+        let mut records = if body.is_empty() { Vec::new() } else { talk.client(body) };
+        records.extend(talk.service_having(end + received, answer));
+        assert_eq!(brief(&records), [(start, REFUTED, 0)], "{name}");
+        let counters = talk.kernel.counters();
+        assert_eq!((counters.get(Counter::MidlifeConfirmed), counters.is_balanced()), (0, true), "{name}");
+    }
+}
+
+#[test]
+fn only_what_follows_the_answer_at_once_is_taken() {
+    let Some(mut talk) = met("100%") else { return };
+    talk.service_having(talk.at - 10, OK);
+    assert_eq!(talk.client(GET), [], "the service hadn't received all that was sent before");
+    talk.service(OK);
+    assert_eq!(
+        talk.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        [],
+        "its end isn't known"
+    );
+    assert_eq!(talk.client(GET), [], "and this isn't behind an answer");
+    talk.service(OK);
+    assert_eq!(talk.client(&[GET, GET].concat()), [], "two");
+    talk.service(OK);
+    let start = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(start, TAKEN, GET.len())]);
+}
+
+#[test]
+fn tls_in_mid_life_is_nothing_to_take() {
+    let Some(mut talk) = met("100%") else { return };
+    talk.service(b"\x17\x03\x03\x00\x20");
+    assert_eq!(talk.client(b"\x17\x03\x03\x00\x20"), []);
+    assert_eq!(talk.kernel.count(Counter::UnknownFlow), 2);
+}

@@ -1,0 +1,99 @@
+//! A full ring: counted, and no request goes out with a hole.
+
+use shadow_common::{Counter, marks::LOST};
+
+use crate::talk::{OPEN, SAMPLED, Talk, brief};
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+
+impl Talk {
+    /// Fills the ring with requests of another connection, and says how many found room.
+    fn fill(&mut self) -> u64 {
+        let mut other = self.base.clone();
+        other.ports.0 += 1;
+        other.seq = 1000;
+        let payload =
+            [b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n".to_vec(), vec![7; 3000]].concat();
+        self.kernel.send(&crate::frame::Frame { flags: 2, seq: 999, ..other.clone() });
+        let before = self.kernel.count(Counter::Exported);
+        for _ in 0..400 {
+            self.kernel.send(&crate::frame::Frame { payload: payload.clone(), ..other.clone() });
+        }
+        // The last bit of room, for small records.
+        for _ in 0..400 {
+            self.kernel.send(&crate::frame::Frame { payload: b"POST".to_vec(), ..other.clone() });
+        }
+        self.kernel.count(Counter::Exported) - before
+    }
+
+    fn drain(&mut self) -> u64 {
+        self.records().len() as u64
+    }
+}
+
+#[test]
+fn a_full_ring_is_counted_and_what_fits_is_whole() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let exported = talk.fill();
+    let counters = talk.kernel.counters();
+    assert!(counters.get(Counter::RingFull) > 0 && exported > 200, "{counters:?}");
+    assert!(counters.is_balanced());
+    assert_eq!(talk.drain(), exported);
+}
+
+#[test]
+fn the_rest_of_a_request_that_lost_a_part_is_not_exported() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let first = talk.client(b"POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\n");
+    assert_eq!((first[0].start, first[0].mark), (0, SAMPLED));
+    talk.fill();
+    assert_eq!(talk.kernel.count(Counter::RequestsLost), 0, "what was lost of it was sent before");
+    let before = talk.kernel.count(Counter::RingFull);
+    let lost = b"0123456789";
+    talk.kernel.send(&talk.request(talk.at, lost));
+    talk.at += 10;
+    talk.drain();
+    assert_eq!(talk.client(b"0123456789"), [], "it could not be completed");
+    assert_eq!(talk.client(b"0123456789"), []);
+    assert_eq!(talk.kernel.count(Counter::RingFull) - before, 3);
+    // The next request says that something was lost before it, and is whole; then all is well.
+    let next = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED | LOST, GET.len())]);
+    let next = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED, GET.len())]);
+    assert_eq!(talk.kernel.count(Counter::RequestsLost), 0);
+    assert!(talk.kernel.counters().is_balanced());
+}
+
+#[test]
+fn a_request_that_is_lost_from_its_beginning_is_counted() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.fill();
+    let before = talk.kernel.count(Counter::RequestsLost);
+    for _ in 0..3 {
+        talk.kernel.send(&talk.request(talk.at, GET));
+        talk.at += GET.len() as i32;
+    }
+    assert_eq!(talk.kernel.count(Counter::RequestsLost) - before, 3);
+    talk.drain();
+    let next = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED | LOST, GET.len())]);
+}
+
+/// The kernel doesn't know where the next request begins, so the flow is as one that is met in mid-life.
+#[test]
+fn an_open_run_that_lost_a_part_is_over() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let first = talk.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_eq!(first[0].mark, SAMPLED | OPEN);
+    talk.fill();
+    talk.kernel.send(&talk.request(talk.at, b"5\r\nhello\r\n"));
+    talk.at += 10;
+    talk.drain();
+    assert_eq!(talk.client(b"0\r\n\r\n"), []);
+    assert_eq!(talk.client(GET), []);
+    talk.service(b"HTTP/1.1 200 OK\r\n\r\n");
+    let next = talk.at;
+    let taken = talk.client(GET);
+    assert_eq!((taken[0].start, taken[0].mark & (SAMPLED | LOST)), (next, SAMPLED | LOST));
+}
