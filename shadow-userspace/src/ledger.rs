@@ -31,8 +31,12 @@ macro_rules! reasons {
 reasons! {
     /// Why a sampled request was never sent to v2, or not to its end.
     DropReason, ALL {
-        /// A byte of the request is missing: lost in the ring, or cut short by the capture.
+        /// A byte of the request is missing: it was never seen, or the capture cut it short.
         Gap = "gap",
+        /// The ring had no room for a part of it.
+        RingFull = "ring_full",
+        /// Its start was taken in mid-life of the connection, and the service's answer didn't confirm it.
+        Unconfirmed = "unconfirmed",
         /// RFC 9112 leaves its framing open, or makes it an error; it is not guessed.
         Ambiguous = "ambiguous",
         /// The head is larger than the limit, or has too many headers.
@@ -112,6 +116,13 @@ impl Ledger {
     pub fn open(&self) -> Ticket {
         self.inner.sampled.fetch_add(1, Ordering::Relaxed);
         Ticket { ledger: self.clone(), settled: false }
+    }
+
+    /// That many requests are in the sample of which nothing but their number is known.
+    pub fn drop_unseen(&self, count: u64, reason: DropReason) {
+        self.inner.sampled.fetch_add(count, Ordering::Relaxed);
+        // Release: see `record`.
+        self.inner.dropped[reason as usize].fetch_add(count, Ordering::Release);
     }
 
     fn record(&self, outcome: Outcome) {
@@ -242,8 +253,10 @@ mod tests {
         assert_eq!(now.failures().collect::<Vec<_>>(), [(FailReason::Timeout, 1)]);
         assert_eq!(now.drops().collect::<Vec<_>>(), [(DropReason::Gap, 1)]);
         drop(open);
+        ledger.drop_unseen(3, DropReason::RingFull);
         let end = ledger.snapshot();
-        assert_eq!(end.in_flight(), 0);
+        assert_eq!((end.sampled, end.in_flight()), (8, 0));
+        assert_eq!(end.drops().nth(1), Some((DropReason::RingFull, 3)));
         assert_eq!(end.drops().last(), Some((DropReason::Abandoned, 1)));
     }
 }
