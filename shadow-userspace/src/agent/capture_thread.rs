@@ -6,22 +6,26 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use shadow_common::Counter;
 use tokio::sync::oneshot;
 
 use crate::{
     capture::{CaptureError, Live, Segment},
     ledger::DropReason,
-    pipeline::{FlowStats, Pipeline, RequestSink},
+    pipeline::{FlowStats, Note, Pipeline, RequestSink},
 };
 
 /// How long one look at the ring waits at most: so late are a stop and the pipeline's timeouts noticed.
 const WAIT: Duration = Duration::from_millis(100);
+
+/// How often the source is asked what it lost.
+const LOSSES_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the capture thread reads from.
 pub(super) trait Source: Send + 'static {
@@ -30,6 +34,12 @@ pub(super) trait Source: Send + 'static {
 
     /// See [`Live::detach`].
     fn detach(&mut self);
+
+    /// Passes on what the pipeline knows of open runs.
+    fn tell(&mut self, notes: &mut dyn Iterator<Item = Note>);
+
+    /// Sampled requests since the start of which not even the beginning was handed out.
+    fn requests_lost(&mut self) -> Result<u64, CaptureError>;
 }
 
 impl Source for Live {
@@ -39,6 +49,20 @@ impl Source for Live {
 
     fn detach(&mut self) {
         Live::detach(self);
+    }
+
+    fn tell(&mut self, notes: &mut dyn Iterator<Item = Note>) {
+        let control = self.control();
+        for Note { flow, resync } in notes {
+            if let Err(error) = control.resync(&flow, resync) {
+                // The kernel goes on exporting what nobody needs; requests are found all the same.
+                tracing::debug!("a note to the kernel is lost: {error}");
+            }
+        }
+    }
+
+    fn requests_lost(&mut self) -> Result<u64, CaptureError> {
+        Ok(self.control().counters()?.get(Counter::RequestsLost))
     }
 }
 
@@ -52,10 +76,28 @@ pub(super) struct CaptureEnd<S> {
     pub(super) source: S,
 }
 
+/// What the running thread shows of itself, as of its last look at the ring.
+#[derive(Debug, Default)]
+pub(super) struct CaptureGauges {
+    /// [`FlowStats::requests_framed`].
+    requests_framed: AtomicU64,
+}
+
+impl CaptureGauges {
+    pub(super) fn requests_framed(&self) -> u64 {
+        self.requests_framed.load(Ordering::Relaxed)
+    }
+
+    fn show(&self, flows: &FlowStats) {
+        self.requests_framed.store(flows.requests_framed, Ordering::Relaxed);
+    }
+}
+
 /// The running thread.
 pub(super) struct CaptureThread<S> {
     thread: JoinHandle<CaptureEnd<S>>,
     stop: Arc<AtomicBool>,
+    gauges: Arc<CaptureGauges>,
     /// Its other end is dropped when the thread ends, a panic included.
     alive: oneshot::Receiver<()>,
 }
@@ -68,18 +110,26 @@ impl<S: Source> CaptureThread<S> {
         let stop = Arc::new(AtomicBool::new(false));
         let (living, alive) = oneshot::channel();
         let stopped = Arc::clone(&stop);
+        let gauges = Arc::new(CaptureGauges::default());
+        let shown = Arc::clone(&gauges);
         let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
             let _living = living;
-            let mut result = follow(&mut source, &mut pipeline, &stopped);
+            let mut losses = Losses::default();
+            let mut result = follow(&mut source, &mut pipeline, &mut losses, &shown, &stopped);
             source.detach();
             // What is in the ring still counts, unless the ring is what failed.
             if result.is_ok() {
-                result = rest(&mut source, &mut pipeline);
+                result = rest(&mut source, &mut pipeline, &mut losses);
             }
             pipeline.finish(DropReason::Shutdown);
             CaptureEnd { result, flows: pipeline.stats(), source }
         })?;
-        Ok(Self { thread, stop, alive })
+        Ok(Self { thread, stop, gauges, alive })
+    }
+
+    /// What the thread shows while it runs.
+    pub(super) fn gauges(&self) -> Arc<CaptureGauges> {
+        Arc::clone(&self.gauges)
     }
 
     /// Ready when the thread has ended by itself.
@@ -102,9 +152,12 @@ impl<S: Source> CaptureThread<S> {
 fn follow<S: Source, K: RequestSink>(
     source: &mut S,
     pipeline: &mut Pipeline<K>,
+    losses: &mut Losses,
+    gauges: &CaptureGauges,
     stop: &AtomicBool,
 ) -> Result<(), CaptureError> {
     let mut clock = CaptureClock::default();
+    let mut losses_read = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         source.drain(WAIT, &mut |segment| {
             clock.saw(segment.timestamp_ns);
@@ -113,14 +166,43 @@ fn follow<S: Source, K: RequestSink>(
         if let Some(now_ns) = clock.now() {
             pipeline.tick(now_ns);
         }
+        source.tell(&mut pipeline.take_notes());
+        gauges.show(&pipeline.stats());
+        if losses_read.elapsed() >= LOSSES_PERIOD {
+            losses_read = Instant::now();
+            losses.read(source, pipeline)?;
+        }
     }
     Ok(())
 }
 
 /// What is left after detaching.
-fn rest<S: Source, K: RequestSink>(source: &mut S, pipeline: &mut Pipeline<K>) -> Result<(), CaptureError> {
+fn rest<S: Source, K: RequestSink>(
+    source: &mut S,
+    pipeline: &mut Pipeline<K>,
+    losses: &mut Losses,
+) -> Result<(), CaptureError> {
     while source.drain(Duration::ZERO, &mut |segment| pipeline.segment(segment))? > 0 {}
-    Ok(())
+    losses.read(source, pipeline)
+}
+
+/// The source's lost requests, as far as the ledger has them.
+#[derive(Default)]
+struct Losses {
+    counted: u64,
+}
+
+impl Losses {
+    fn read<S: Source, K: RequestSink>(
+        &mut self,
+        source: &mut S,
+        pipeline: &mut Pipeline<K>,
+    ) -> Result<(), CaptureError> {
+        let lost = source.requests_lost()?;
+        pipeline.count_lost(lost.saturating_sub(self.counted));
+        self.counted = lost.max(self.counted);
+        Ok(())
+    }
 }
 
 /// The time in the source's epoch, which only segments tell: the latest timestamp and what has passed since.

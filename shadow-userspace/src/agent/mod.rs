@@ -23,7 +23,7 @@ use crate::{
     budget::MemoryBudget,
     capture::{CaptureError, Control, Live, LiveOptions},
     ledger::Ledger,
-    pipeline::{Pipeline, PipelineLimits},
+    pipeline::{Pipeline, PipelineLimits, Sampler},
     shadow::{
         client::{ClientOptions, ShadowClient},
         dispatch::{self, DispatchOptions},
@@ -132,10 +132,12 @@ async fn supervise<S: Source>(
     let (sink, dispatcher) = dispatch::start(&runtime, client, &options.dispatch);
     let (latency, client) = (dispatcher.latency().clone(), dispatcher.client().clone());
     let budget = MemoryBudget::new(options.max_memory);
-    let pipeline = Pipeline::new(options.limits.clone(), ledger.clone(), budget, sink);
+    // The kernel draws for connections still, so what it exports is in the sample.
+    let sampler = Sampler::all();
+    let pipeline = Pipeline::new(options.limits.clone(), ledger.clone(), budget, sampler, sink);
 
     let mut capture = CaptureThread::spawn(source, pipeline)?;
-    let progress = Progress::start(ledger.clone(), control.clone(), latency.clone());
+    let progress = Progress::start(ledger.clone(), control.clone(), capture.gauges(), latency.clone());
     tokio::select! {
         () = stop => {}
         () = capture.ended() => {}

@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::oneshot, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
-    agent::summary::seen,
+    agent::{capture_thread::CaptureGauges, summary::seen},
     capture::Control,
     ledger::Ledger,
     shadow::latency::{Latency, Quantiles},
@@ -32,9 +32,14 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Shows the agent's counts until stopped.
-    pub(super) fn start(ledger: Ledger, control: Option<Control>, latency: Arc<Latency>) -> Self {
+    pub(super) fn start(
+        ledger: Ledger,
+        control: Option<Control>,
+        capture: Arc<CaptureGauges>,
+        latency: Arc<Latency>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let gauges = Gauges { ledger, control, latency };
+        let gauges = Gauges { ledger, control, capture, latency };
         let display = async move {
             if io::stderr().is_terminal() { gauges.rewrite_line().await } else { gauges.log_changes().await }
         };
@@ -61,6 +66,7 @@ impl Progress {
 struct Gauges {
     ledger: Ledger,
     control: Option<Control>,
+    capture: Arc<CaptureGauges>,
     latency: Arc<Latency>,
 }
 
@@ -94,7 +100,7 @@ impl Gauges {
         let kernel = self.control.as_ref().and_then(|control| control.counters().ok());
         let now = self.ledger.snapshot();
         Counts {
-            seen: seen(&now, kernel.as_ref()),
+            seen: seen(kernel.as_ref(), self.capture.requests_framed()),
             sampled: now.sampled,
             mirrored: now.mirrored(),
             failed: now.failed(),
@@ -115,7 +121,6 @@ fn every(period: Duration) -> tokio::time::Interval {
 /// The agent's state in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
-    /// An estimate.
     seen: u64,
     sampled: u64,
     mirrored: u64,
@@ -138,7 +143,7 @@ impl fmt::Display for Counts {
         let Self { seen, sampled, mirrored, failed, dropped, in_flight, latency } = self;
         write!(
             f,
-            "requests ~{seen}, sampled {sampled}, mirrored {mirrored}, failed {failed}, dropped {dropped},"
+            "requests {seen}, sampled {sampled}, mirrored {mirrored}, failed {failed}, dropped {dropped},"
         )?;
         write!(f, " in flight {in_flight}, v2 {}", InMillis(latency))
     }
@@ -173,7 +178,7 @@ mod tests {
             Counts { seen: 900, sampled: 50, mirrored: 40, failed: 5, dropped: 3, in_flight: 2, latency };
         assert_eq!(
             counts.to_string(),
-            "requests ~900, sampled 50, mirrored 40, failed 5, dropped 3, in flight 2, v2 p50 1.50 ms, p99 20.00 ms, \
+            "requests 900, sampled 50, mirrored 40, failed 5, dropped 3, in flight 2, v2 p50 1.50 ms, p99 20.00 ms, \
              max 1000.00 ms"
         );
         assert!(Counts::default().to_string().ends_with("in flight 0, v2 without an answer"));

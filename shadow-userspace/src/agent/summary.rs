@@ -48,7 +48,7 @@ impl Summary {
     }
 
     fn seen(&self) -> u64 {
-        seen(&self.requests, self.kernel.as_ref())
+        seen(self.kernel.as_ref(), self.flows.requests_framed)
     }
 
     /// Every status class with its count.
@@ -80,9 +80,9 @@ impl Summary {
     }
 }
 
-/// Sampled requests and those that the kernel saw start and left out; an estimate, since it counts segment starts.
-pub(super) fn seen(requests: &Snapshot, kernel: Option<&KernelCounters>) -> u64 {
-    requests.sampled + kernel.map_or(0, |kernel| kernel.get(Counter::RequestsFramed))
+/// Requests in the sample or not: those that the kernel framed, and those that it left to the pipeline.
+pub(super) fn seen(kernel: Option<&KernelCounters>, framed_here: u64) -> u64 {
+    kernel.map_or(0, |kernel| kernel.get(Counter::RequestsFramed)) + framed_here
 }
 
 /// The names and values of the flow statistics, whatever they are.

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use shadow_common::{Direction, FlowKey, tcp_flags};
+use shadow_common::{Direction, FlowKey, Resync, marks, tcp_flags};
 
 use super::*;
 use crate::{
-    capture::{AttachMode, SampleRate, Segment},
+    capture::{AttachMode, Run, SampleRate, Segment},
+    pipeline::Note,
     shadow::testing::{Peer, assert_ledger, refusing},
 };
 
@@ -16,18 +17,29 @@ type Diary = Arc<Mutex<Vec<&'static str>>>;
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
     Lives,
+    /// Hands out [`TALK`] each time.
+    Talks,
     Fails,
     Panics,
 }
+
+const TALK: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 struct FakeSource {
     diary: Diary,
     fate: Fate,
     /// Records that are in the ring when it is detached: flags, sequence number and payload.
     left: Vec<(u8, u32, &'static [u8])>,
+    told: Arc<Mutex<Vec<Note>>>,
+    /// What the ring had no room for.
+    lost: u64,
 }
 
 impl FakeSource {
+    fn new(fate: Fate) -> Self {
+        Self { diary: Arc::default(), fate, left: Vec::new(), told: Arc::default(), lost: 0 }
+    }
+
     fn write(&self, entry: &'static str) {
         let mut diary = self.diary.lock().unwrap();
         if diary.last() != Some(&entry) {
@@ -50,6 +62,11 @@ impl Source for FakeSource {
                 std::thread::sleep(Duration::from_millis(1));
                 Ok(0)
             }
+            Fate::Talks => {
+                std::thread::sleep(Duration::from_millis(1));
+                each(&segment(tcp_flags::ACK, 100, TALK));
+                Ok(usize::from(!wait.is_zero()))
+            }
             Fate::Fails => Err(CaptureError::Wait(io::ErrorKind::Other.into())),
             Fate::Panics => panic!("a defect, for the test"),
         }
@@ -57,6 +74,14 @@ impl Source for FakeSource {
 
     fn detach(&mut self) {
         self.write("detach");
+    }
+
+    fn tell(&mut self, notes: &mut dyn Iterator<Item = Note>) {
+        self.told.lock().unwrap().extend(notes);
+    }
+
+    fn requests_lost(&mut self) -> Result<u64, CaptureError> {
+        Ok(self.lost)
     }
 }
 
@@ -75,7 +100,7 @@ fn segment(flags: u8, seq: u32, payload: &[u8]) -> Segment<'_> {
         ack: 1,
         flags,
         timestamp_ns: 1,
-        run: crate::capture::Run::default(),
+        run: Run { start: 100, mark: marks::SAMPLED | marks::OPEN },
         payload_len: payload.len() as u32,
         payload,
     }
@@ -107,8 +132,8 @@ fn options(upstream: Upstream) -> Options {
 }
 
 async fn live(fate: Fate, stop: impl Future<Output = ()>) -> (Result<(), AgentError>, Vec<&'static str>) {
-    let diary = Diary::default();
-    let source = FakeSource { diary: Arc::clone(&diary), fate, left: Vec::new() };
+    let source = FakeSource::new(fate);
+    let diary = Arc::clone(&source.diary);
     let end = supervise(source, "nothing".to_owned(), None, &options(refusing().await), stop).await;
     let result = end.and_then(|(summary, end)| {
         assert_eq!((summary.requests.sampled, summary.requests.in_flight()), (0, 0));
@@ -133,15 +158,36 @@ async fn what_is_in_the_ring_when_the_agent_stops_is_still_mirrored() {
         (tcp_flags::ACK, 100, b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a-shadow\r\n\r\n"),
         (tcp_flags::ACK, 163, b"POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"),
     ];
-    let source = FakeSource { diary: Diary::default(), fate: Fate::Lives, left };
+    let mut source = FakeSource::new(Fate::Lives);
+    (source.left, source.lost) = (left, 2);
     let options = options(peer.upstream());
     let (summary, end) =
         supervise(source, String::new(), None, &options, std::future::ready(())).await.unwrap();
     end.unwrap();
-    assert_ledger(&summary.requests, &[("mirrored", 1), ("loop", 1), ("shutdown", 1)]);
+    assert_ledger(&summary.requests, &[("mirrored", 1), ("ring_full", 2), ("loop", 1), ("shutdown", 1)]);
     assert_eq!((summary.connections, summary.flows.flows_total), (1, 1));
     let wire = received.recv().await.unwrap();
     assert_eq!(wire, b"GET /1 HTTP/1.1\r\nhost: a-shadow\r\nx-shadow-copy: 1\r\n\r\n");
+}
+
+#[tokio::test]
+async fn the_source_is_told_where_requests_end() {
+    let source = FakeSource::new(Fate::Talks);
+    let told = Arc::clone(&source.told);
+    let stop = async {
+        let told_one = async {
+            while told.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), told_one).await.unwrap();
+    };
+    let options = options(refusing().await);
+    let (summary, _) = supervise(source, String::new(), None, &options, stop).await.unwrap();
+    let next = 100 + u32::try_from(TALK.len()).unwrap();
+    let resync = Resync { run: 100, next, what: Resync::RESUME };
+    assert_eq!(*told.lock().unwrap(), [Note { flow: segment(0, 0, b"").flow, resync }]);
+    assert_eq!(summary.flows.requests_framed, 1);
 }
 
 #[tokio::test]

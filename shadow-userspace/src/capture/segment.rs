@@ -1,12 +1,13 @@
 //! A TCP segment as every capture source delivers it.
 
-use shadow_common::{Direction, FlowKey, marks};
+use shadow_common::{Direction, FlowKey, marks, tcp_flags};
 
-/// Where a segment belongs: the run of bytes that begins at a request start known to the capture source. See
-/// [`shadow_common::marks`].
+/// Where a segment belongs: the run of bytes that begins at a request start that the capture source is sure of, and
+/// lasts to the next one that it knows. All segments of a run say the same start, so that a reader finds its place again
+/// whatever was left out before. What is said of the run's requests is in [`shadow_common::marks`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Run {
-    /// Sequence number of the run's first byte.
+    /// Sequence number of the run's first byte; the segment may begin before it. Meaningless without a mark.
     pub start: u32,
     /// [`shadow_common::marks`].
     pub mark: u8,
@@ -19,7 +20,7 @@ impl Run {
         self.mark & bits != 0
     }
 
-    /// Whether the segment carries payload of a run, rather than news of the flow alone.
+    /// Whether the segment is part of a run, rather than news of the flow alone.
     #[must_use]
     pub const fn has_payload(self) -> bool {
         self.is(marks::SAMPLED | marks::OPEN)
@@ -51,6 +52,12 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// Sequence number of the first payload byte: a SYN takes one number itself (RFC 9293 section 3.4).
+    #[must_use]
+    pub const fn first_seq(&self) -> u32 {
+        self.seq.wrapping_add(self.has(tcp_flags::SYN) as u32)
+    }
+
     /// Whether any of `flags` ([`shadow_common::tcp_flags`]) is set.
     #[must_use]
     pub const fn has(&self, flags: u8) -> bool {

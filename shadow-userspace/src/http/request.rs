@@ -137,9 +137,15 @@ impl RequestDecoder {
         }
     }
 
-    /// Begins anew where a request is known to start.
+    /// Begins anew where a request is known to start; what was begun is forgotten.
     pub fn reset(&mut self) {
         self.state = State::IDLE;
+    }
+
+    /// Whether everything taken so far belongs to requests that are complete, so that the next may begin here.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::EmptyLines { cr: false, .. })
     }
 
     /// Whether nothing is decoded any more: after `Failed`, `NotHttp1`, or the last request of the connection.

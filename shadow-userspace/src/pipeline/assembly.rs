@@ -1,14 +1,18 @@
 //! The request that is being put together on a flow: decoder events in, a [`CapturedRequest`] to the sink.
 //!
-//! Keeps invariant 2: a ticket is opened where a request begins, and goes with it to the sink or is settled as dropped.
-//! A dropped request is still followed to its end, so that those after it are found.
+//! Keeps invariant 2: a ticket is opened where a request of the sample begins, and goes with it to the sink or is settled
+//! as dropped. Any other request is followed to its end all the same, so that those after it are found.
 
 use bytes::Bytes;
 use shadow_common::FlowKey;
 
-use super::{CapturedRequest, RequestSink, Shared};
+use super::{
+    CapturedRequest, RequestSink, Shared,
+    run::{CurrentRun, Draw},
+};
 use crate::{
     budget::{BudgetExceeded, Reservation},
+    capture::Segment,
     http::{BodyFraming, RequestEvent, RequestHead},
     ledger::{DropReason, Outcome, Ticket},
 };
@@ -22,8 +26,10 @@ pub(super) enum Assembly {
     Begun(Begun),
     /// Its head is there and admitted.
     Collecting(Collecting),
-    /// It was dropped; its end is awaited.
+    /// It was dropped, or is not in the sample; its end is awaited.
     Skipping,
+    /// It is complete, but whether it began where it seemed to is not known yet.
+    Held(Collecting),
 }
 
 #[derive(Debug)]
@@ -53,26 +59,26 @@ impl From<BudgetExceeded> for DropReason {
 }
 
 impl Assembly {
-    /// Takes the next event of the flow's decoder.
+    /// Takes the next event of the flow's decoder, which `segment` completed.
     pub(super) fn event<S: RequestSink>(
         &mut self,
         event: RequestEvent<'_>,
-        flow: FlowKey,
-        timestamp_ns: u64,
+        segment: &Segment<'_>,
+        run: &mut CurrentRun,
         shared: &mut Shared<S>,
     ) {
         match event {
-            RequestEvent::Start => {
-                *self = Self::Begun(Begun { ticket: shared.ledger.open(), timestamp_ns });
-            }
+            RequestEvent::Start => self.begin(segment, run, shared),
             RequestEvent::Head(head) => self.take_head(head, shared),
             RequestEvent::Body(bytes) => self.collect(|request| request.append(bytes)),
             RequestEvent::Trailers(trailers) => self.collect(|request| request.take_trailers(trailers)),
-            RequestEvent::End => {
-                if let Self::Collecting(request) = std::mem::replace(self, Self::None) {
-                    shared.sink.deliver(request.into_captured(flow));
+            RequestEvent::End => match std::mem::replace(self, Self::None) {
+                Self::Collecting(request) if run.is_confirmed() => {
+                    shared.sink.deliver(request.into_captured(segment.flow));
                 }
-            }
+                Self::Collecting(request) => *self = Self::Held(request),
+                _ => {}
+            },
             RequestEvent::Failed(reason) => {
                 self.drop_open(reason);
                 shared.stats.tunnels +=
@@ -82,7 +88,8 @@ impl Assembly {
         }
     }
 
-    /// Drops the request if there is one that wasn't dropped yet; says whether one was under way at all.
+    /// Drops the request if there is one that wasn't dropped yet; says whether one was under way at all. One that is
+    /// complete lacks nothing but its confirmation.
     pub(super) fn drop_open(&mut self, reason: DropReason) -> bool {
         match std::mem::replace(self, Self::None) {
             Self::None => false,
@@ -90,8 +97,44 @@ impl Assembly {
                 begun.ticket.settle(Outcome::Dropped(reason));
                 true
             }
+            Self::Held(Collecting { begun, .. }) => {
+                let at_stop = reason == DropReason::Shutdown;
+                let reason = if at_stop { reason } else { DropReason::Unconfirmed };
+                begun.ticket.settle(Outcome::Dropped(reason));
+                true
+            }
             Self::Skipping => true,
         }
+    }
+
+    /// The run's start is confirmed: delivers its request if that is complete.
+    pub(super) fn confirm<S: RequestSink>(&mut self, flow: FlowKey, shared: &mut Shared<S>) {
+        match std::mem::replace(self, Self::None) {
+            Self::Held(request) => shared.sink.deliver(request.into_captured(flow)),
+            other => *self = other,
+        }
+    }
+
+    fn begin<S: RequestSink>(&mut self, segment: &Segment<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
+        // Bytes that follow a request that isn't confirmed speak against it.
+        self.drop_open(DropReason::Unconfirmed);
+        let draw = run.draw(&segment.flow, &mut shared.sampler);
+        let framed_here = run.is_open() || draw == Draw::Disagrees;
+        shared.stats.requests_framed += u64::from(framed_here && draw != Draw::Ignored);
+        *self = match draw {
+            Draw::Sampled => {
+                Self::Begun(Begun { ticket: shared.ledger.open(), timestamp_ns: segment.timestamp_ns })
+            }
+            Draw::Passed => {
+                shared.stats.requests_passed += 1;
+                Self::Skipping
+            }
+            Draw::Disagrees => {
+                shared.ledger.drop_unseen(1, DropReason::Ambiguous);
+                Self::Skipping
+            }
+            Draw::Ignored => Self::Skipping,
+        };
     }
 
     fn take_head<S: RequestSink>(&mut self, head: RequestHead, shared: &mut Shared<S>) {

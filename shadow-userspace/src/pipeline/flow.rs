@@ -1,40 +1,43 @@
-//! One flow: its request direction from segments to requests, until it ends or can't be followed.
+//! One flow: from run to run, its segments to the stream, until it ends or can't be followed.
+//!
+//! Keeps invariant 3 where runs meet: what the kernel says of a request's end and what the decoder sees must agree, or
+//! nothing on the flow is believed any more.
 
 use std::time::Duration;
 
 use shadow_common::{
-    FlowKey,
+    FlowKey, Resync, marks,
     tcp_flags::{FIN, RST},
 };
 
-use super::{PipelineLimits, RequestSink, Shared, assembly::Assembly};
-use crate::{
-    budget::{MemoryBudget, Reservation},
-    capture::Segment,
-    http::RequestDecoder,
-    ledger::DropReason,
-    tcp::{Reassembler, Seq, StreamEvent},
+use super::{
+    PipelineLimits, RequestSink, Shared,
+    notes::{Note, NoteId},
+    run::{CurrentRun, Place},
+    stream::{Fate, Stream},
 };
+use crate::{budget::MemoryBudget, capture::Segment, ledger::DropReason, tcp::Seq};
 
 #[derive(Debug)]
 pub(super) struct Flow {
     key: FlowKey,
-    isn: Seq,
     last_seen_ns: u64,
     /// Since when the stream waits for the same missing byte.
     hole_since_ns: Option<u64>,
-    /// `None` once it isn't followed any more; the flow then only waits for its end.
-    stream: Option<Stream>,
+    run: CurrentRun,
+    phase: Phase,
+    stream: Stream,
+    /// The latest note to the kernel.
+    note: Option<NoteId>,
 }
 
-/// The request direction of a flow that is followed.
-#[derive(Debug)]
-struct Stream {
-    reassembler: Reassembler,
-    decoder: RequestDecoder,
-    assembly: Assembly,
-    /// For what the reassembler and the decoder hold.
-    held: Reservation,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Followed,
+    /// Bytes of the run are missing: the next run is followed again.
+    Lost,
+    /// Nothing more is followed: after the last request, a failure, or in another protocol.
+    Dead,
 }
 
 /// Whether the table keeps the flow.
@@ -44,37 +47,30 @@ pub(super) enum After {
     Remove,
 }
 
-/// Whether the stream goes on.
-enum Fate {
-    Goes,
-    Ended,
-    Lost(DropReason),
-}
-
 impl Flow {
-    /// The connection that `syn` opens. The SYN itself is still to be pushed: it may carry data.
-    pub(super) fn new(syn: &Segment<'_>, limits: &PipelineLimits, budget: &MemoryBudget) -> Self {
-        let isn = Seq(syn.seq);
-        let stream = Stream {
-            reassembler: Reassembler::new(isn, limits.reassembly),
-            decoder: RequestDecoder::new(limits.decoder),
-            assembly: Assembly::None,
-            held: budget.reservation(),
-        };
-        Self { key: syn.flow, isn, last_seen_ns: syn.timestamp_ns, hole_since_ns: None, stream: Some(stream) }
+    /// The flow whose first record is `record`, which is still to be taken.
+    pub(super) fn new(record: &Segment<'_>, limits: &PipelineLimits, budget: &MemoryBudget) -> Self {
+        let run = CurrentRun::new(record.run);
+        let stream = Stream::new(run.start(), limits, budget);
+        let last_seen_ns = record.timestamp_ns;
+        Self {
+            key: record.flow,
+            last_seen_ns,
+            hole_since_ns: None,
+            run,
+            phase: Phase::Followed,
+            stream,
+            note: None,
+        }
     }
 
     pub(super) fn key(&self) -> &FlowKey {
         &self.key
     }
 
-    pub(super) fn isn(&self) -> Seq {
-        self.isn
-    }
-
-    /// A segment of either direction was seen.
-    pub(super) fn seen(&mut self, timestamp_ns: u64) {
-        self.last_seen_ns = self.last_seen_ns.max(timestamp_ns);
+    /// Whether `record` belongs to the run that the flow is in.
+    pub(super) fn is_in_run(&self, record: &Segment<'_>) -> bool {
+        record.run.has_payload() && self.run.place(record.run) == Place::Current
     }
 
     /// When [`Self::expire`] has something to do, if nothing comes before.
@@ -83,43 +79,61 @@ impl Flow {
         self.hole_since_ns.map_or(idle, |since| idle.min(after(since, limits.hole_timeout)))
     }
 
-    /// Takes a segment of the request direction.
-    pub(super) fn segment<S: RequestSink>(&mut self, segment: &Segment<'_>, shared: &mut Shared<S>) -> After {
-        self.seen(segment.timestamp_ns);
-        let Some(stream) = &mut self.stream else {
-            shared.stats.ignored_bytes += u64::from(segment.payload_len);
-            return if segment.has(FIN | RST) { After::Remove } else { After::Keep };
-        };
-        let next = stream.reassembler.next_seq();
-        match stream.push(segment, shared) {
-            Fate::Goes if !stream.decoder.is_dead() => {
-                if !stream.reassembler.is_waiting() {
-                    self.hole_since_ns = None;
-                } else if stream.reassembler.next_seq() != next || self.hole_since_ns.is_none() {
-                    self.hole_since_ns = Some(segment.timestamp_ns);
-                }
-                After::Keep
+    /// Takes a record of a run.
+    pub(super) fn segment<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
+        match self.run.place(record.run) {
+            // Late: it doesn't keep the flow alive either, because its ports may have been used again unseen.
+            Place::Earlier => {
+                shared.stats.repeated_segments += 1;
+                return self.heed_loss(record.run.is(marks::LOST), shared);
             }
-            Fate::Ended => After::Remove,
-            Fate::Goes => self.ignore(shared),
-            Fate::Lost(reason) => {
-                stream.lose(reason, shared);
-                self.ignore(shared)
+            Place::Current if record.run.is(marks::UNCONFIRMED) => {}
+            Place::Current => self.confirm(shared),
+            Place::Later if self.has_taken(record) => {
+                shared.stats.repeated_segments += 1;
+                return after_end_of(record);
+            }
+            Place::Later => self.enter(record, shared),
+        }
+        self.seen(record.timestamp_ns);
+        let lost = self.run.lost_before(record);
+        if self.heed_loss(lost, shared) == After::Remove {
+            return After::Remove;
+        }
+        if self.phase == Phase::Followed {
+            return self.push(record, shared);
+        }
+        shared.stats.ignored_bytes += u64::from(record.payload_len);
+        after_end_of(record)
+    }
+
+    /// Takes a record without payload, and what it says of the flow's run.
+    pub(super) fn news<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
+        self.seen(record.timestamp_ns);
+        if self.run.place(record.run) == Place::Current {
+            if record.run.is(marks::CONFIRMED) {
+                self.confirm(shared);
+            } else if record.run.is(marks::REFUTED) && !self.run.is_confirmed() {
+                return self.refute(shared);
             }
         }
+        self.heed_loss(record.run.is(marks::LOST), shared)
     }
 
     /// Ends what waited too long.
     pub(super) fn expire<S: RequestSink>(&mut self, now_ns: u64, shared: &mut Shared<S>) -> After {
         if after(self.last_seen_ns, shared.limits.idle_timeout) <= now_ns {
             shared.stats.flows_evicted += 1;
+            let resumed = self.stream.is_idle() && self.run.is_resumed_at(self.stream.reassembler.next_seq());
+            if self.phase == Phase::Followed && !resumed {
+                self.tell(self.run.give_up(Resync::LOST), shared);
+            }
             return After::Remove;
         }
-        match (self.hole_since_ns, &mut self.stream) {
-            (Some(since), Some(stream)) if after(since, shared.limits.hole_timeout) <= now_ns => {
+        match self.hole_since_ns {
+            Some(since) if after(since, shared.limits.hole_timeout) <= now_ns => {
                 shared.stats.holes_timed_out += 1;
-                stream.lose(DropReason::Gap, shared);
-                self.ignore(shared)
+                self.lose(DropReason::Gap, shared)
             }
             _ => After::Keep,
         }
@@ -127,52 +141,162 @@ impl Flow {
 
     /// The flow ends; a request that is open is dropped.
     pub(super) fn end<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) {
-        if let Some(mut stream) = self.stream.take() {
-            shared.stats.ignored_bytes += stream.decoder.bytes_after_last();
-            stream.assembly.drop_open(reason);
+        self.stream.assembly.drop_open(reason);
+        if self.phase == Phase::Followed {
+            shared.stats.ignored_bytes += self.stream.decoder.bytes_after_last();
+            // What the kernel couldn't read either, and what ended before its method, was no request.
+            if !self.run.is_open() || self.stream.reassembler.is_waiting() {
+                self.settle_owed(reason, shared);
+            }
         }
     }
 
-    /// Follows the stream no further and gives its memory back.
-    fn ignore<S: RequestSink>(&mut self, shared: &mut Shared<S>) -> After {
-        let fin_seen = self.stream.as_ref().is_some_and(|stream| stream.reassembler.fin_seen());
+    fn seen(&mut self, timestamp_ns: u64) {
+        self.last_seen_ns = self.last_seen_ns.max(timestamp_ns);
+    }
+
+    fn push<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
+        let before = self.stream.reassembler.next_seq();
+        let fate = self.stream.push(record, &mut self.run, shared);
+        let is_over = self.stream.decoder.is_dead() || self.run.disagrees();
+        match fate {
+            Fate::Ended => return After::Remove,
+            _ if is_over => {
+                // The kernel read a request where the decoder sees none.
+                if !self.run.is_open() {
+                    self.settle_owed(DropReason::Ambiguous, shared);
+                }
+                return self.stop(Phase::Dead, shared);
+            }
+            Fate::Lost(reason) => return self.lose(reason, shared),
+            Fate::Goes => {}
+        }
+        let next = self.stream.reassembler.next_seq();
+        if !self.stream.reassembler.is_waiting() {
+            self.hole_since_ns = None;
+        } else if next != before || self.hole_since_ns.is_none() {
+            self.hole_since_ns = Some(record.timestamp_ns);
+        }
+        if self.stream.is_idle() {
+            let resync = self.run.resume(next);
+            self.tell(resync, shared);
+        }
+        After::Keep
+    }
+
+    /// Whether every byte of the record was taken, although it is of a run that the flow did not enter: a request in an
+    /// open run that was sent again after the kernel was told where it begins.
+    fn has_taken(&self, record: &Segment<'_>) -> bool {
+        let (next, first) = (self.stream.reassembler.next_seq(), Seq(record.first_seq()));
+        self.phase == Phase::Followed
+            && next.is_after(Seq(record.run.start))
+            && !(first + record.payload_len).is_after(next)
+    }
+
+    /// A later run begins.
+    fn enter<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) {
+        let start = Seq(record.run.start);
+        if self.phase == Phase::Followed {
+            self.close_run(start, record.run.is(marks::LOST), shared);
+        }
+        // Only a complete request that was not confirmed is left.
+        self.stream.assembly.drop_open(DropReason::Unconfirmed);
+        self.run = CurrentRun::new(record.run);
         self.hole_since_ns = None;
-        self.end(DropReason::Incomplete, shared);
-        if fin_seen { After::Remove } else { After::Keep }
-    }
-}
-
-impl Stream {
-    fn push<S: RequestSink>(&mut self, segment: &Segment<'_>, shared: &mut Shared<S>) -> Fate {
-        let Self { reassembler, decoder, assembly, held } = self;
-        let mut fate = Fate::Goes;
-        let placement = reassembler.push(segment, |event| match event {
-            StreamEvent::Data(bytes) => {
-                decoder.push(bytes, |event| {
-                    assembly.event(event, segment.flow, segment.timestamp_ns, shared);
-                });
-            }
-            StreamEvent::Gap => fate = Fate::Lost(DropReason::Gap),
-            StreamEvent::Conflict => {
-                shared.stats.overlaps_differing += 1;
-                fate = Fate::Lost(DropReason::Ambiguous);
-            }
-            StreamEvent::End(_) => fate = Fate::Ended,
-        });
-        shared.stats.count_placement(placement);
-        if matches!(fate, Fate::Goes) && held.resize(reassembler.memory() + decoder.memory()).is_err() {
-            fate = Fate::Lost(DropReason::MemoryLimit);
+        if self.phase == Phase::Dead {
+            self.tell(self.run.give_up(Resync::LEAVE), shared);
+        } else {
+            self.stream.restart(start);
+            self.phase = Phase::Followed;
         }
-        fate
     }
 
-    /// The stream can't be followed: the open request is dropped. If none is, what the rest of the flow held is unknown,
-    /// unless the decoder was done with it anyway.
-    fn lose<S>(&mut self, reason: DropReason, shared: &mut Shared<S>) {
-        if !self.assembly.drop_open(reason) && !self.decoder.is_dead() {
+    /// The next run begins at `next`: what is open in this one can't be completed.
+    fn close_run<S: RequestSink>(&mut self, next: Seq, lost: bool, shared: &mut Shared<S>) {
+        let missing = next.ahead_of(self.stream.reassembler.next_seq());
+        let at_rest = self.stream.decoder.is_idle() && !self.run.awaits_first();
+        if missing < 0 || missing == 0 && !at_rest {
+            // No byte is missing, and yet the kernel sees an end where the decoder sees none.
+            self.stream.assembly.drop_open(DropReason::Ambiguous);
+            self.settle_owed(DropReason::Ambiguous, shared);
+            self.stop(Phase::Dead, shared);
+        } else if !at_rest || self.stream.reassembler.is_waiting() || self.run.is_open() && lost {
+            self.forfeit(if lost { DropReason::RingFull } else { DropReason::Gap }, shared);
+        }
+    }
+
+    fn confirm<S: RequestSink>(&mut self, shared: &mut Shared<S>) {
+        if !self.run.is_confirmed() {
+            self.run.confirm();
+            self.stream.assembly.confirm(self.key, shared);
+        }
+    }
+
+    fn refute<S: RequestSink>(&mut self, shared: &mut Shared<S>) -> After {
+        if self.phase == Phase::Followed {
+            return self.lose(DropReason::Unconfirmed, shared);
+        }
+        self.stream.assembly.drop_open(DropReason::Unconfirmed);
+        After::Keep
+    }
+
+    /// If records of the run were `lost`, it can't be followed; unless it is complete.
+    fn heed_loss<S: RequestSink>(&mut self, lost: bool, shared: &mut Shared<S>) -> After {
+        let is_complete = !self.run.is_open() && !self.run.awaits_first() && self.stream.is_idle();
+        if lost && self.phase == Phase::Followed && !is_complete {
+            self.lose(DropReason::RingFull, shared)
+        } else {
+            After::Keep
+        }
+    }
+
+    /// Bytes of the run are missing.
+    fn lose<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) -> After {
+        self.forfeit(reason, shared);
+        self.stop(Phase::Lost, shared)
+    }
+
+    /// The open request is dropped. If none is, what the rest of an open run held is unknown.
+    fn forfeit<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) {
+        let was_open = self.stream.assembly.drop_open(reason);
+        let was_owed = self.settle_owed(reason, shared);
+        if self.run.is_open() && !was_open && !was_owed {
             shared.stats.flows_lost += 1;
         }
     }
+
+    /// Drops the run's first request, if it is in the sample and nothing of it was seen; says whether.
+    fn settle_owed<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) -> bool {
+        let owes = self.run.owes();
+        if owes {
+            shared.ledger.drop_unseen(1, reason);
+            shared.stats.requests_framed += u64::from(self.run.is_open());
+        }
+        owes
+    }
+
+    /// Follows the run no further, tells the kernel, and gives memory back.
+    fn stop<S: RequestSink>(&mut self, phase: Phase, shared: &mut Shared<S>) -> After {
+        shared.stats.ignored_bytes += self.stream.decoder.bytes_after_last();
+        let fin_seen = self.stream.reassembler.fin_seen();
+        self.stream.stop();
+        self.hole_since_ns = None;
+        self.phase = phase;
+        let what = if phase == Phase::Dead { Resync::LEAVE } else { Resync::LOST };
+        self.tell(self.run.give_up(what), shared);
+        if fin_seen { After::Remove } else { After::Keep }
+    }
+
+    fn tell<S>(&mut self, resync: Option<Resync>, shared: &mut Shared<S>) {
+        if let Some(resync) = resync {
+            self.note = Some(shared.notes.push(Note { flow: self.key, resync }, self.note));
+        }
+    }
+}
+
+/// What becomes of a flow that isn't followed when it sends `record`.
+fn after_end_of(record: &Segment<'_>) -> After {
+    if record.has(FIN | RST) { After::Remove } else { After::Keep }
 }
 
 fn after(time_ns: u64, wait: Duration) -> u64 {

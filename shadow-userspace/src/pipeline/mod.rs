@@ -1,99 +1,45 @@
 //! From segments to captured requests: the flow table, one reassembler and one decoder per flow.
 //!
-//! Takes segments of both directions in capture order, and the capture time; gives whole requests to a
-//! [`RequestSink`]. Keeps invariant 2 (every request that begins is settled once: delivered, or dropped with a reason)
-//! and invariant 4 (flows, bytes per flow and bytes in total are bounded, and what was refused is counted). It has no
-//! clock: a capture file gives the same requests as the same traffic live.
+//! Takes segments of both directions in capture order, each with the run that it belongs to ([`crate::capture::Run`]), and
+//! the capture time; gives whole requests to a [`RequestSink`], and [`Note`]s for the kernel about runs whose end it can't
+//! tell. Keeps invariant 2 (every request of the sample is settled once: delivered, or dropped with a reason) and
+//! invariant 4 (flows, bytes per flow and bytes in total are bounded, and what was refused is counted). It has no clock: a
+//! capture file gives the same requests as the same traffic live.
 
 mod assembly;
 mod flow;
+mod limits;
+mod notes;
+mod request;
+mod run;
+mod sampler;
 mod stats;
+mod stream;
 mod table;
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use shadow_common::{
-    Direction, FlowKey,
-    tcp_flags::{ACK, RST, SYN},
+    Direction, Resync, marks,
+    tcp_flags::{ACK, FIN, RST, SYN},
 };
 
 use self::{
     flow::{After, Flow},
+    notes::Notes,
+    run::CurrentRun,
     table::FlowTable,
 };
 use crate::{
-    budget::{MemoryBudget, Reservation},
+    budget::MemoryBudget,
     capture::Segment,
-    http::{DecoderLimits, RequestHead},
-    ledger::{DropReason, Ledger, Ticket},
-    tcp::{ReassemblyLimits, Seq},
+    ledger::{DropReason, Ledger},
+    tcp::Seq,
 };
 
+pub use limits::PipelineLimits;
+pub use notes::Note;
+pub use request::{CapturedRequest, RequestSink};
+pub use sampler::Sampler;
 pub use stats::FlowStats;
-
-/// A whole request as the client sent it, every byte of it seen.
-#[derive(Debug)]
-pub struct CapturedRequest {
-    /// The duty to say how it ended.
-    pub ticket: Ticket,
-    /// The connection it came on.
-    pub flow: FlowKey,
-    /// Capture time of its first segment in nanoseconds ([`crate::capture::Segment::timestamp_ns`]).
-    pub timestamp_ns: u64,
-    /// Request line and headers.
-    pub head: RequestHead,
-    /// The body after transfer decoding.
-    pub body: Bytes,
-    /// Trailer fields of a chunked body, as sent.
-    pub trailers: Vec<(Bytes, Bytes)>,
-    /// The memory it holds; keep it until the copy was sent.
-    pub reservation: Reservation,
-}
-
-/// Where captured requests go.
-pub trait RequestSink {
-    /// Whether a request with this head is worth collecting a body for.
-    ///
-    /// # Errors
-    /// The reason to drop it for.
-    fn admit(&self, head: &RequestHead) -> Result<(), DropReason>;
-
-    /// A request is complete. Must not block: the capture thread calls it.
-    fn deliver(&mut self, request: CapturedRequest);
-}
-
-/// What the pipeline may hold, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PipelineLimits {
-    /// Flows followed at once.
-    pub max_flows: usize,
-    /// Bytes of a request's body after transfer decoding.
-    pub max_body_bytes: usize,
-    /// A flow without a segment for so long is forgotten. Longer than the idle timeouts of common servers and pools,
-    /// because a forgotten connection that goes on is not followed again.
-    pub idle_timeout: Duration,
-    /// A hole is waited for so long. What the network lost is sent again after about a round trip, or after the
-    /// retransmission timeout: at first up to 1 s, then twice that (RFC 6298). What the capture lost never comes.
-    pub hole_timeout: Duration,
-    /// Per direction of a flow.
-    pub reassembly: ReassemblyLimits,
-    /// Per request.
-    pub decoder: DecoderLimits,
-}
-
-impl Default for PipelineLimits {
-    fn default() -> Self {
-        Self {
-            max_flows: 65_536,
-            max_body_bytes: 16 << 20,
-            idle_timeout: Duration::from_secs(600),
-            hole_timeout: Duration::from_secs(3),
-            reassembly: ReassemblyLimits::default(),
-            decoder: DecoderLimits::default(),
-        }
-    }
-}
 
 /// Follows every flow of one capture thread.
 #[derive(Debug)]
@@ -108,16 +54,25 @@ struct Shared<S> {
     limits: PipelineLimits,
     ledger: Ledger,
     budget: MemoryBudget,
+    sampler: Sampler,
     sink: S,
     stats: FlowStats,
+    notes: Notes,
 }
 
 impl<S: RequestSink> Pipeline<S> {
     /// Follows nothing yet.
     #[must_use]
-    pub fn new(limits: PipelineLimits, ledger: Ledger, budget: MemoryBudget, sink: S) -> Self {
+    pub fn new(
+        limits: PipelineLimits,
+        ledger: Ledger,
+        budget: MemoryBudget,
+        sampler: Sampler,
+        sink: S,
+    ) -> Self {
         let flows = FlowTable::new(limits.max_flows);
-        Self { flows, shared: Shared { limits, ledger, budget, sink, stats: FlowStats::default() } }
+        let (stats, notes) = (FlowStats::default(), Notes::default());
+        Self { flows, shared: Shared { limits, ledger, budget, sampler, sink, stats, notes } }
     }
 
     /// Takes the next captured segment.
@@ -133,10 +88,7 @@ impl<S: RequestSink> Pipeline<S> {
     pub fn tick(&mut self, now_ns: u64) {
         let mut quota = self.flows.quota(now_ns);
         while let Some(id) = self.flows.next_due(now_ns, &mut quota) {
-            if let Some(flow) = self.flows.get_mut(id) {
-                let after = flow.expire(now_ns, &mut self.shared);
-                self.apply(id, after);
-            }
+            self.with_flow(Some(id), |flow, shared| flow.expire(now_ns, shared));
         }
     }
 
@@ -145,6 +97,16 @@ impl<S: RequestSink> Pipeline<S> {
         for mut flow in self.flows.drain() {
             flow.end(reason, &mut self.shared);
         }
+    }
+
+    /// Takes out what the kernel should be told, the oldest note first.
+    pub fn take_notes(&mut self) -> impl Iterator<Item = Note> {
+        self.shared.notes.take()
+    }
+
+    /// Of `count` sampled requests not even the beginning found room in the ring.
+    pub fn count_lost(&mut self, count: u64) {
+        self.shared.ledger.drop_unseen(count, DropReason::RingFull);
     }
 
     /// The counters now.
@@ -166,61 +128,82 @@ impl<S: RequestSink> Pipeline<S> {
     fn request_side(&mut self, segment: &Segment<'_>) {
         // With ACK it answers a connection that the service's host opened from the service port.
         let connects = segment.has(SYN) && !segment.has(ACK | RST);
-        let id = match self.flows.find(&segment.flow) {
-            Some(id) if connects && self.is_another_connection(id, segment) => {
-                self.shared.stats.flows_reused += 1;
-                self.remove(id);
-                self.open(segment)
+        let mut known = self.flows.find(&segment.flow);
+        if let Some(id) = known
+            && connects
+            && !self.flows.get_mut(id).is_some_and(|flow| flow.is_in_run(segment))
+        {
+            self.shared.stats.flows_reused += 1;
+            self.remove(id, DropReason::Incomplete);
+            known = None;
+        }
+        if segment.run.has_payload() && !segment.run.is(marks::CONFIRMED | marks::REFUTED) {
+            let id = known.or_else(|| self.open(segment));
+            self.with_flow(id, |flow, shared| flow.segment(segment, shared));
+        } else if known.is_none() {
+            self.shared.stats.unknown_segments += u64::from(segment.payload_len > 0);
+        } else {
+            self.news(known, segment, FIN | RST);
+        }
+    }
+
+    /// Of the service's side only the end matters, and what its answer shows. Its FIN is half a close: the client may
+    /// still be sending.
+    fn response_side(&mut self, segment: &Segment<'_>) {
+        let known = self.flows.find(&segment.flow);
+        self.news(known, segment, RST);
+    }
+
+    /// A record that is no part of a run; one of the flags `ends` ends the flow.
+    fn news(&mut self, known: Option<usize>, record: &Segment<'_>, ends: u8) {
+        match known {
+            Some(id) if record.has(ends) => {
+                let lost = record.run.is(marks::LOST);
+                self.remove(id, if lost { DropReason::RingFull } else { DropReason::Incomplete });
             }
-            None if connects => self.open(segment),
-            known => known,
-        };
-        let Some(id) = id else {
-            self.shared.stats.unknown_segments += u64::from(!connects && segment.payload_len > 0);
-            return;
-        };
-        if let Some(flow) = self.flows.get_mut(id) {
-            let after = flow.segment(segment, &mut self.shared);
+            known => self.with_flow(known, |flow, shared| flow.news(record, shared)),
+        }
+    }
+
+    /// Follows the flow of which `record` is the first, if there is room.
+    fn open(&mut self, record: &Segment<'_>) -> Option<usize> {
+        let shared = &mut self.shared;
+        if record.payload_len == 0 {
+            return None;
+        }
+        let id = self.flows.insert(record.flow, || Flow::new(record, &shared.limits, &shared.budget));
+        if id.is_some() {
+            shared.stats.flows_total += 1;
+            return id;
+        }
+        let run = CurrentRun::new(record.run);
+        let begins_it = !Seq(record.first_seq()).is_after(run.start());
+        *(if begins_it { &mut shared.stats.flows_refused } else { &mut shared.stats.unknown_segments }) += 1;
+        if let Some(resync) = run.give_up(Resync::LOST) {
+            shared.notes.push(Note { flow: record.flow, resync }, None);
+        }
+        None
+    }
+
+    fn with_flow(&mut self, id: Option<usize>, take: impl FnOnce(&mut Flow, &mut Shared<S>) -> After) {
+        if let Some(id) = id
+            && let Some(flow) = self.flows.get_mut(id)
+        {
+            let after = take(flow, &mut self.shared);
             self.apply(id, after);
         }
-    }
-
-    /// Of the service's side only the end matters. Its FIN is half a close: the client may still be sending.
-    fn response_side(&mut self, segment: &Segment<'_>) {
-        let Some(id) = self.flows.find(&segment.flow) else { return };
-        if segment.has(RST) {
-            self.remove(id);
-        } else if let Some(flow) = self.flows.get_mut(id) {
-            flow.seen(segment.timestamp_ns);
-            self.apply(id, After::Keep);
-        }
-    }
-
-    fn is_another_connection(&mut self, id: usize, syn: &Segment<'_>) -> bool {
-        self.flows.get_mut(id).is_some_and(|flow| flow.isn() != Seq(syn.seq))
-    }
-
-    /// Follows the connection that `syn` opens, if there is room.
-    fn open(&mut self, syn: &Segment<'_>) -> Option<usize> {
-        let shared = &mut self.shared;
-        let id = self.flows.insert(syn.flow, || Flow::new(syn, &shared.limits, &shared.budget));
-        match id {
-            Some(_) => shared.stats.flows_total += 1,
-            None => shared.stats.flows_refused += 1,
-        }
-        id
     }
 
     fn apply(&mut self, id: usize, after: After) {
         match after {
             After::Keep => self.flows.update_due(id, &self.shared.limits),
-            After::Remove => self.remove(id),
+            After::Remove => self.remove(id, DropReason::Incomplete),
         }
     }
 
-    fn remove(&mut self, id: usize) {
+    fn remove(&mut self, id: usize, reason: DropReason) {
         if let Some(mut flow) = self.flows.remove(id) {
-            flow.end(DropReason::Incomplete, &mut self.shared);
+            flow.end(reason, &mut self.shared);
         }
     }
 }

@@ -112,7 +112,7 @@ impl FlowTable {
 
 #[cfg(test)]
 mod tests {
-    use shadow_common::{Direction, tcp_flags::SYN};
+    use shadow_common::{Direction, tcp_flags::ACK};
 
     use super::*;
     use crate::{budget::MemoryBudget, capture::Segment};
@@ -120,8 +120,8 @@ mod tests {
     fn insert(table: &mut FlowTable, client_port: u16) -> Option<usize> {
         let flow = FlowKey { client_port, ..FlowKey::default() };
         let direction = Direction::ToService;
-        let (seq, ack, flags, timestamp_ns, payload_len) = (0, 0, SYN, 0, 0);
-        let syn = Segment {
+        let (seq, ack, flags, timestamp_ns, payload_len) = (0, 0, ACK, 0, 0);
+        let record = Segment {
             flow,
             direction,
             seq,
@@ -132,7 +132,7 @@ mod tests {
             run: crate::capture::Run::default(),
             payload: &[],
         };
-        table.insert(flow, || Flow::new(&syn, &PipelineLimits::default(), &MemoryBudget::new(0)))
+        table.insert(flow, || Flow::new(&record, &PipelineLimits::default(), &MemoryBudget::new(0)))
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! is delivered is a contiguous prefix of the stream, and where it can't be continued there is a
 //! [`StreamEvent::Gap`] or [`StreamEvent::Conflict`] and then nothing more.
 
-use shadow_common::tcp_flags::{FIN, RST, SYN};
+use shadow_common::tcp_flags::{FIN, RST};
 
 use super::{
     Seq,
@@ -103,10 +103,15 @@ fn window_end(start: Seq, ahead: i32, segment: &Segment<'_>) -> Option<Seq> {
 }
 
 impl Reassembler {
-    /// The direction whose SYN has the sequence number `isn`.
+    /// The part of the direction that begins with the byte at `first`; what lies before it is not delivered.
     #[must_use]
-    pub fn new(isn: Seq, limits: ReassemblyLimits) -> Self {
-        Self { limits, next: isn + 1, fin: None, stored: Stored::default(), over: false }
+    pub fn new(first: Seq, limits: ReassemblyLimits) -> Self {
+        Self { limits, next: first, fin: None, stored: Stored::default(), over: false }
+    }
+
+    /// Begins anew with the byte at `first`, whatever happened before.
+    pub fn restart(&mut self, first: Seq) {
+        *self = Self::new(first, self.limits);
     }
 
     /// Takes a segment of this direction, the SYN itself included, and reports what can be delivered now.
@@ -114,8 +119,7 @@ impl Reassembler {
         if self.over {
             return Placement::AfterEnd;
         }
-        // The SYN takes one sequence number; data sent with it (TCP Fast Open) follows.
-        let start = Seq(segment.seq) + u32::from(segment.has(SYN));
+        let start = Seq(segment.first_seq());
         let ahead = start.ahead_of(self.next);
         let Some(wire_end) = window_end(start, ahead, segment) else { return Placement::OutOfWindow };
         if segment.has(RST) {

@@ -78,7 +78,7 @@ fn run(pieces: &[Piece<'_>]) -> String {
 }
 
 fn run_within(limits: ReassemblyLimits, pieces: &[Piece<'_>]) -> String {
-    let mut reassembler = Reassembler::new(Seq(ISN), limits);
+    let mut reassembler = Reassembler::new(Seq(ISN) + 1, limits);
     let mut seen = String::new();
     for (index, piece) in pieces.iter().enumerate() {
         if index > 0 {
@@ -91,7 +91,7 @@ fn run_within(limits: ReassemblyLimits, pieces: &[Piece<'_>]) -> String {
 
 /// The placement of the last piece.
 fn placement(pieces: &[Piece<'_>]) -> Placement {
-    let mut reassembler = Reassembler::new(Seq(ISN), ReassemblyLimits::default());
+    let mut reassembler = Reassembler::new(Seq(ISN) + 1, ReassemblyLimits::default());
     pieces.iter().map(|piece| piece.push(&mut reassembler, &mut String::new())).last().unwrap()
 }
 
@@ -210,7 +210,7 @@ fn limits_end_the_wait() {
 
 #[test]
 fn giving_up_is_a_gap_only_where_something_waits() {
-    let mut reassembler = Reassembler::new(Seq(ISN), ReassemblyLimits::default());
+    let mut reassembler = Reassembler::new(Seq(ISN) + 1, ReassemblyLimits::default());
     let mut seen = String::new();
     at(0, "abc").push(&mut reassembler, &mut seen);
     reassembler.give_up(|event| seen.push_str(&picture(event)));
@@ -225,7 +225,7 @@ fn giving_up_is_a_gap_only_where_something_waits() {
 
 #[test]
 fn memory_is_held_only_while_something_waits() {
-    let mut reassembler = Reassembler::new(Seq(ISN), ReassemblyLimits::default());
+    let mut reassembler = Reassembler::new(Seq(ISN) + 1, ReassemblyLimits::default());
     let mut seen = String::new();
     at(0, "abc").push(&mut reassembler, &mut seen);
     assert_eq!(reassembler.memory(), 0);
@@ -307,7 +307,7 @@ proptest! {
     /// After every segment exactly the bytes are delivered that an array of all bytes seen has without a hole.
     #[test]
     fn delivers_what_is_contiguous((stream, sent) in traffic(), isn in initial()) {
-        let mut reassembler = Reassembler::new(Seq(isn), ReassemblyLimits::default());
+        let mut reassembler = Reassembler::new(Seq(isn) + 1, ReassemblyLimits::default());
         let mut seen = vec![false; stream.len()];
         let mut delivered = Vec::new();
         for segment in sent.iter().filter(|segment| !segment.lost) {
@@ -328,7 +328,7 @@ proptest! {
     /// Where copies differ: the first one is delivered, and a difference is reported exactly if it could be seen.
     #[test]
     fn first_copy_wins_or_conflicts((stream, sent) in traffic(), isn in initial(), wrong in any::<Index>()) {
-        let mut reassembler = Reassembler::new(Seq(isn), ReassemblyLimits::default());
+        let mut reassembler = Reassembler::new(Seq(isn) + 1, ReassemblyLimits::default());
         let mut map: Vec<Option<u8>> = vec![None; stream.len()];
         let mut delivered = Vec::new();
         let wrong = wrong.index(sent.len());

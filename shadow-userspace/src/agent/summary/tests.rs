@@ -21,7 +21,7 @@ fn summary() -> Summary {
     Summary {
         requests: ledger.snapshot(),
         kernel: Some(KernelCounters::default()),
-        flows: FlowStats::default(),
+        flows: FlowStats { requests_framed: 9, requests_passed: 3, ..FlowStats::default() },
         latency: Quantiles {
             p50: Duration::from_micros(1250),
             p99: Duration::from_millis(20),
@@ -39,7 +39,7 @@ fn json_is_one_line_with_every_count() {
     assert!(!text.contains('\n'));
     let json: Value = serde_json::from_str(&text).unwrap();
     let requests = &json["requests"];
-    assert_eq!(requests["seen"], 6);
+    assert_eq!(requests["seen"], 9);
     assert_eq!(requests["sampled"], 6);
     assert_eq!(requests["mirrored"], 4);
     assert_eq!(
@@ -67,13 +67,13 @@ fn json_is_one_line_with_every_count() {
 fn text_names_what_happened_and_leaves_the_rest_out() {
     let text = summary().text();
     for line in [
-        "requests        ~6 seen, 6 sampled",
+        "requests        9 seen, 6 sampled",
         "  mirrored      4 (2xx 2, 5xx 1, other 1)",
         "  failed        1 (timeout 1)",
         "  dropped       1 (queue_full 1)",
         "kernel          0 segments matched",
         "  skipped       0",
-        "flows           none",
+        "flows           requests_framed 9, requests_passed 3",
         "v2 latency      p50 1.25 ms, p99 20.00 ms, max 1000.00 ms",
         "v2 connections  3 opened",
         "time            12.5 s",

@@ -32,7 +32,7 @@ impl Summary {
     fn add_requests(&self, table: &mut Table) {
         let requests = &self.requests;
         let verdict = if self.balanced() { "" } else { "  NOT BALANCED" };
-        table.row("requests", format_args!("~{} seen, {} sampled{verdict}", self.seen(), requests.sampled));
+        table.row("requests", format_args!("{} seen, {} sampled{verdict}", self.seen(), requests.sampled));
         table.row("  mirrored", account(requests.mirrored(), self.by_status()));
         table.row("  failed", account(requests.failed(), self.failed()));
         table.row("  dropped", account(requests.dropped(), self.dropped()));

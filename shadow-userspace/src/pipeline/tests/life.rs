@@ -71,7 +71,7 @@ fn data_in_the_syn_is_the_first_request_even_if_sent_again() {
 fn another_syn_is_another_connection() {
     let mut rig = Rig::new();
     Client::connect(&mut rig, 1, &[OPEN]);
-    let mut again = Client { isn: 1000, ..Client::new(1) };
+    let mut again = Client::at(1, 1001);
     rig.take(again.syn(b""));
     assert_eq!(rig.drops(), [(DropReason::Incomplete, 1)]);
     rig.take(again.send(&get("/new")));
@@ -82,9 +82,10 @@ fn another_syn_is_another_connection() {
 }
 
 #[test]
-fn flows_without_a_syn_are_counted_and_left_alone() {
+fn what_belongs_to_no_run_is_left_alone() {
     let mut rig = Rig::new();
     let mut client = Client::new(1);
+    client.run = Run::default();
     rig.take(client.send(&get("/")));
     rig.take(client.with(FIN));
     rig.take(client.answer(RST));

@@ -54,7 +54,7 @@ fn flows_over_the_limit_are_refused() {
     assert_eq!(rig.targets(), ["GET /1", "GET /2", "GET /4"]);
     let stats = rig.stats();
     assert_eq!((stats.flows_open, stats.flows_total, stats.flows_refused), (2, 3, 1));
-    assert_eq!(stats.unknown_segments, 1);
+    assert_eq!(stats.unknown_segments, 0);
     rig.finish();
 }
 
@@ -79,7 +79,7 @@ fn idle_flows_are_evicted() {
 #[test]
 fn time_that_goes_back_a_little_is_no_matter() {
     let mut rig = Rig::new();
-    let mut client = Client::connect(&mut rig, 1, &[]);
+    let mut client = Client::connect(&mut rig, 1, &[&get("/")]);
     // Another processor saw it earlier.
     rig.pipeline.segment(&Segment { timestamp_ns: rig.now_ns - SECOND, ..client.send(&get("/")) });
     rig.pipeline.tick(rig.now_ns - SECOND);
@@ -93,7 +93,7 @@ fn time_that_goes_back_a_little_is_no_matter() {
 fn a_tick_looks_at_a_bounded_share_of_the_flows() {
     let mut rig = Rig::new();
     for port in 0..10_000 {
-        Client::connect(&mut rig, port, &[]);
+        Client::connect(&mut rig, port, &["G"]);
     }
     rig.wait(700 * SECOND);
     assert_eq!(rig.stats().flows_open, 10_000 - 4096);
@@ -113,7 +113,7 @@ fn a_tick_looks_at_a_bounded_share_of_the_flows() {
 
 #[test]
 fn an_idle_flow_is_small() {
-    assert!(size_of::<Flow>() <= 1024, "{}", size_of::<Flow>());
+    assert!(size_of::<Flow>() <= 800, "{}", size_of::<Flow>());
     let mut rig = Rig::new();
     let mut client = Client::connect(&mut rig, 1, &[]);
     let request = sized("body");

@@ -3,12 +3,25 @@
 mod holes;
 mod life;
 mod limits;
+mod notes;
 mod random;
+mod runs;
 
-use shadow_common::tcp_flags::PSH;
+use std::collections::VecDeque;
+
+use shadow_common::{FlowKey, tcp_flags::PSH};
 
 use super::*;
-use crate::ledger::{Outcome, Snapshot};
+use crate::{
+    capture::Run,
+    http::RequestHead,
+    ledger::{Outcome, Snapshot},
+};
+
+/// A request in the sample, of which the kernel knows the end.
+const FRAMED: u8 = marks::SAMPLED;
+/// A run that begins with a request of the sample.
+const OPENED: u8 = marks::SAMPLED | marks::OPEN;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
@@ -41,8 +54,19 @@ impl Rig {
     }
 
     fn within(limits: PipelineLimits, memory: usize) -> Self {
+        Self::drawing(limits, memory, Sampler::all())
+    }
+
+    /// Draws as told, and then for every request.
+    fn scripted(draws: &[bool]) -> Self {
+        let mut draws = VecDeque::from(draws.to_vec());
+        let sampler = Sampler::new(move |_| draws.pop_front().unwrap_or(true));
+        Self::drawing(PipelineLimits::default(), 1 << 30, sampler)
+    }
+
+    fn drawing(limits: PipelineLimits, memory: usize, sampler: Sampler) -> Self {
         let (ledger, budget) = (Ledger::new(), MemoryBudget::new(memory));
-        let pipeline = Pipeline::new(limits, ledger.clone(), budget.clone(), Kept::default());
+        let pipeline = Pipeline::new(limits, ledger.clone(), budget.clone(), sampler, Kept::default());
         Self { pipeline, ledger, budget, now_ns: 5 * SECOND }
     }
 
@@ -55,6 +79,17 @@ impl Rig {
     fn wait(&mut self, ns: u64) {
         self.now_ns += ns;
         self.pipeline.tick(self.now_ns);
+    }
+
+    /// What the kernel is told, as (run, what, next), both places as offsets of the clients' streams.
+    fn notes(&mut self) -> Vec<(u32, &'static str, u32)> {
+        let offset = |seq: u32| seq.wrapping_sub(FIRST);
+        let told = |Note { resync: Resync { run, next, what }, .. }| match what {
+            Resync::RESUME => (offset(run), "resume", offset(next)),
+            Resync::LEAVE => (offset(run), "leave", next),
+            _ => (offset(run), "lost", next),
+        };
+        self.pipeline.take_notes().map(told).collect()
     }
 
     fn stats(&self) -> FlowStats {
@@ -109,20 +144,55 @@ impl Rig {
     }
 }
 
+/// The first byte of the clients' streams: the sequence numbers wrap soon after it.
+const FIRST: u32 = u32::MAX - 19;
+
 /// A client's side of a connection.
 #[derive(Clone, Copy)]
 struct Client {
     flow: FlowKey,
     isn: u32,
     next: u32,
+    /// Of the segments that it sends from here on.
+    run: Run,
 }
 
 impl Client {
     fn new(port: u16) -> Self {
+        Self::at(port, FIRST)
+    }
+
+    /// Whose stream begins at `first`, with an open run that begins there.
+    fn at(port: u16, first: u32) -> Self {
         let flow = FlowKey { client_port: port, service_port: 80, ..FlowKey::default() };
-        // The sequence numbers wrap soon after the start.
-        let isn = u32::MAX - 20;
-        Self { flow, isn, next: isn.wrapping_add(1) }
+        Self { flow, isn: first.wrapping_sub(1), next: first, run: Run { start: first, mark: OPENED } }
+    }
+
+    /// A run begins here.
+    fn enter(&mut self, mark: u8) -> &mut Self {
+        self.run = Run { start: self.next, mark };
+        self
+    }
+
+    /// The same run, with these marks from here on.
+    fn mark(&mut self, mark: u8) -> &mut Self {
+        self.run.mark = mark;
+        self
+    }
+
+    /// A segment that begins here, of the run as it is now.
+    fn part<'a>(&self, flags: u8, payload: &'a [u8]) -> Segment<'a> {
+        Segment { run: self.run, ..Self::segment(self.flow, self.next, flags, payload) }
+    }
+
+    /// A record without payload and of no run, from the client.
+    fn control(&self, flags: u8) -> Segment<'static> {
+        Self::segment(self.flow, self.next, flags, &[])
+    }
+
+    /// A record without payload from the service, with these marks.
+    fn news(&self, mark: u8) -> Segment<'static> {
+        Segment { run: Run { mark, ..self.run }, ..self.answer(0) }
     }
 
     fn segment(flow: FlowKey, seq: u32, flags: u8, payload: &[u8]) -> Segment<'_> {
@@ -133,7 +203,7 @@ impl Client {
             ack: 0,
             flags,
             timestamp_ns: 0,
-            run: crate::capture::Run::default(),
+            run: Run::default(),
             payload_len: u32::try_from(payload.len()).unwrap(),
             payload,
         }
@@ -141,11 +211,11 @@ impl Client {
 
     fn syn<'a>(&mut self, payload: &'a [u8]) -> Segment<'a> {
         self.next = self.isn.wrapping_add(1).wrapping_add(u32::try_from(payload.len()).unwrap());
-        Self::segment(self.flow, self.isn, SYN, payload)
+        Segment { run: self.run, ..Self::segment(self.flow, self.isn, SYN, payload) }
     }
 
     fn send<'a>(&mut self, payload: &'a (impl AsRef<[u8]> + ?Sized)) -> Segment<'a> {
-        let segment = Self::segment(self.flow, self.next, ACK | PSH, payload.as_ref());
+        let segment = self.part(ACK | PSH, payload.as_ref());
         self.skip(payload.as_ref().len());
         segment
     }
@@ -156,7 +226,7 @@ impl Client {
     }
 
     fn with(&self, flags: u8) -> Segment<'static> {
-        Self::segment(self.flow, self.next, flags | ACK, &[])
+        self.part(flags | ACK, &[])
     }
 
     fn answer(&self, flags: u8) -> Segment<'static> {
