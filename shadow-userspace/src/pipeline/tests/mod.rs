@@ -3,6 +3,9 @@
 mod holes;
 mod life;
 mod limits;
+mod losses;
+mod midlife;
+mod model;
 mod notes;
 mod random;
 mod runs;
@@ -22,6 +25,8 @@ use crate::{
 const FRAMED: u8 = marks::SAMPLED;
 /// A run that begins with a request of the sample.
 const OPENED: u8 = marks::SAMPLED | marks::OPEN;
+/// A run that begins with a request outside the sample.
+const PASSED: u8 = marks::OPEN;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
