@@ -39,6 +39,12 @@ fn the_next_start_is_told_once() {
     rig.take(late.send(&get("/4")[..10]));
     assert_eq!(rig.notes(), [(0, "resume", told + length(&get("/4")))]);
     assert_eq!(rig.targets().len(), 5);
+    // A hole behind the end is no place to go on from.
+    let mut early = client;
+    early.skip(get("/5").len() + 1);
+    rig.take(early.send("x"));
+    rig.take(client.send(&get("/5")));
+    assert_eq!((rig.targets().len(), rig.notes()), (6, vec![]));
     rig.finish();
 }
 

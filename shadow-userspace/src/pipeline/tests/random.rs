@@ -11,6 +11,7 @@ struct Wild {
     from_service: bool,
     offset: u32,
     flags: u8,
+    run: Run,
     payload: Vec<u8>,
     cut: u32,
     pause_ns: u64,
@@ -34,10 +35,13 @@ fn wild() -> impl Strategy<Value = Wild> {
     let flags = prop_oneof![6 => Just(ACK), 3 => Just(SYN), 1 => any::<u8>()];
     let cut = prop_oneof![15 => Just(0_u32), 1 => 0..5_u32, 1 => any::<u32>()];
     let pause = prop_oneof![8 => Just(MS), 1 => Just(4 * SECOND), 1 => Just(601 * SECOND)];
-    (0..3_u16, 0..8, offset, flags, payload, cut, pause).prop_map(
-        |(port, from, offset, flags, payload, cut, pause_ns)| {
+    let start = prop_oneof![4 => 0..3_u32, 4 => 0..200_u32, 1 => any::<u32>()];
+    let mark = prop_oneof![2 => Just(FRAMED), 2 => Just(OPENED), 1 => Just(PASSED), 2 => any::<u8>()];
+    let run = (start, mark).prop_map(|(start, mark)| Run { start, mark });
+    (0..3_u16, 0..8, offset, flags, run, payload, cut, pause).prop_map(
+        |(port, from, offset, flags, run, payload, cut, pause_ns)| {
             let from_service = from == 0;
-            Wild { port, from_service, offset, flags, payload, cut, pause_ns }
+            Wild { port, from_service, offset, flags, run, payload, cut, pause_ns }
         },
     )
 }
@@ -55,7 +59,7 @@ proptest! {
             let direction = if wild.from_service { Direction::FromService } else { Direction::ToService };
             let segment = Client::segment(Client::new(wild.port).flow, wild.offset, wild.flags, &wild.payload);
             let payload_len = segment.payload_len.saturating_add(wild.cut);
-            rig.take(Segment { direction, payload_len, ..segment });
+            rig.take(Segment { direction, payload_len, run: wild.run, ..segment });
             prop_assert!(rig.budget.used() <= memory);
             prop_assert!(rig.stats().flows_open <= 2);
         }
