@@ -34,6 +34,15 @@ fn a_ticket_is_open_from_the_method_on() {
     assert_eq!((rig.snapshot().sampled, rig.snapshot().in_flight()), (1, 1));
     rig.finish();
     assert_eq!(rig.drops(), [(DropReason::Shutdown, 1)]);
+    // What ends before is none, unless the kernel read it.
+    for (mark, drops) in [(OPENED, vec![]), (FRAMED, vec![(DropReason::Incomplete, 1)])] {
+        let mut rig = Rig::new();
+        let mut client = Client::new(1);
+        rig.take(client.enter(mark).send("GE"));
+        rig.take(client.with(FIN));
+        assert_eq!((rig.drops(), rig.snapshot().dropped()), (drops.clone(), drops.len() as u64));
+        rig.finish();
+    }
 }
 
 #[test]

@@ -23,13 +23,11 @@ fn confirmed(client: &mut Client) -> Segment<'static> {
 
 #[test]
 fn a_complete_request_waits_for_its_confirmation() {
-    let bare = |client: &mut Client| client.news(marks::CONFIRMED);
-    let with_loss = |client: &mut Client| client.news(marks::CONFIRMED | marks::LOST);
-    let later_record = |client: &mut Client| client.mark(FRAMED).part(ACK, b"");
-    let last_record = |client: &mut Client| client.mark(FRAMED).with(FIN);
-    let records: [&dyn Fn(&mut Client) -> Segment<'static>; 5] =
-        [&confirmed, &bare, &with_loss, &later_record, &last_record];
-    for record in records {
+    let bare: Make = |client| client.news(marks::CONFIRMED);
+    let with_loss: Make = |client| client.news(marks::CONFIRMED | marks::LOST);
+    let later_record: Make = |client| client.mark(FRAMED).part(ACK, b"");
+    let last_record: Make = |client| client.mark(FRAMED).with(FIN);
+    for record in [confirmed, bare, with_loss, later_record, last_record] {
         let mut rig = Rig::new();
         let mut client = met(&mut rig, true);
         // Of another run, or lost on the way: nothing changes.
@@ -73,16 +71,13 @@ fn the_connection_s_last_request_waits_too() {
 #[test]
 fn what_is_refuted_is_dropped() {
     for whole in [true, false] {
-        let from_client = |client: &Client| Segment {
-            run: Run { mark: marks::REFUTED, ..client.run },
-            ..client.control(ACK)
-        };
-        let from_service = |client: &Client| client.news(marks::SAMPLED | marks::REFUTED);
-        let records: [&dyn Fn(&Client) -> Segment<'static>; 2] = [&from_client, &from_service];
-        for record in records {
+        let from_client: Make =
+            |client| Segment { run: Run { mark: marks::REFUTED, ..client.run }, ..client.control(ACK) };
+        let from_service: Make = |client| client.news(marks::SAMPLED | marks::REFUTED);
+        for record in [from_client, from_service] {
             let mut rig = Rig::new();
             let mut client = met(&mut rig, whole);
-            rig.take(record(&client));
+            rig.take(record(&mut client));
             assert_eq!(rig.drops(), [(DropReason::Unconfirmed, 1)]);
             rig.take(confirmed(&mut client));
             rig.take(client.send("c"));
@@ -105,17 +100,17 @@ fn what_is_refuted_is_dropped() {
 
 #[test]
 fn what_nothing_confirms_is_dropped() {
-    let fin: fn(&mut Rig, &mut Client) = |rig, client| rig.take(client.with(FIN));
-    let forgotten: fn(&mut Rig, &mut Client) = |rig, client| rig.take(client.control(FIN));
-    let reset: fn(&mut Rig, &mut Client) = |rig, client| rig.take(client.answer(RST));
-    let reused: fn(&mut Rig, &mut Client) = |rig, client| rig.take(client.control(SYN));
-    let idle: fn(&mut Rig, &mut Client) = |rig, _| rig.wait(600 * SECOND);
-    let next: fn(&mut Rig, &mut Client) = |rig, client| rig.take(client.enter(UNCONFIRMED).send("G"));
-    let skipped: fn(&mut Rig, &mut Client) = |rig, client| {
+    let fin: Act = |rig, client| rig.take(client.with(FIN));
+    let forgotten: Act = |rig, client| rig.take(client.control(FIN));
+    let reset: Act = |rig, client| rig.take(client.answer(RST));
+    let reused: Act = |rig, client| rig.take(client.control(SYN));
+    let idle: Act = |rig, _| rig.wait(600 * SECOND);
+    let next: Act = |rig, client| rig.take(client.enter(UNCONFIRMED).send("G"));
+    let skipped: Act = |rig, client| {
         client.skip(9);
         rig.take(client.enter(FRAMED | marks::LOST).send("G"));
     };
-    let more: fn(&mut Rig, &mut Client) = |rig, client| rig.take(client.send("GET / HTTP/1.1\r\n\r\n"));
+    let more: Act = |rig, client| rig.take(client.send("GET / HTTP/1.1\r\n\r\n"));
     for end in [fin, forgotten, reset, reused, idle, next, skipped] {
         let mut rig = Rig::new();
         let mut client = met(&mut rig, true);

@@ -31,6 +31,11 @@ const PASSED: u8 = marks::OPEN;
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
 
+/// Something that happens to a client's flow.
+type Act = fn(&mut Rig, &mut Client);
+/// A record of a client's flow.
+type Make = fn(&mut Client) -> Segment<'static>;
+
 /// Keeps what is delivered; refuses heads with an `X-Refuse` header.
 #[derive(Debug, Default)]
 struct Kept(Vec<CapturedRequest>);

@@ -179,16 +179,12 @@ fn late_records_of_an_earlier_run_are_ignored() {
 
 #[test]
 fn records_without_a_run_end_the_flow() {
-    let (syn, fin, rst) = (
-        |client: &Client| client.control(SYN),
-        |client: &Client| client.control(FIN),
-        |client: &Client| client.control(RST),
-    );
-    let ends: [(&dyn Fn(&Client) -> Segment<'static>, u64); 3] = [(&syn, 1), (&fin, 0), (&rst, 0)];
-    for (end, reused) in ends {
+    let (syn, fin, rst): (Make, Make, Make) =
+        (|client| client.control(SYN), |client| client.control(FIN), |client| client.control(RST));
+    for (end, reused) in [(syn, 1), (fin, 0), (rst, 0)] {
         let mut rig = Rig::new();
-        let client = Client::connect(&mut rig, 1, &[&get("/1"), OPEN]);
-        rig.take(end(&client));
+        let mut client = Client::connect(&mut rig, 1, &[&get("/1"), OPEN]);
+        rig.take(end(&mut client));
         let stats = rig.stats();
         assert_eq!(rig.drops(), [(DropReason::Incomplete, 1)]);
         assert_eq!((stats.flows_open, stats.flows_reused, stats.unknown_segments), (0, reused, 0));
