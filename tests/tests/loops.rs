@@ -10,7 +10,7 @@ use common::{COPIES_LIMIT, Mirrored, SHADOW_LAB, mirror, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     compare::compare,
-    lab::{Family, PORT},
+    lab::Family,
     load::Load,
     plan::Plan,
     scene::{Kind, Scene, Service},
@@ -21,29 +21,33 @@ const REQUESTS: u32 = 300;
 /// v1, v2 and users on one host, over `lo`, on the same port.
 struct OneHost {
     scene: Scene,
+    _v1: Service,
     v2: Service,
     v1: SocketAddr,
 }
 
-const V2_ON_LO: &str = "127.0.0.2:8080";
+/// Not the port of the scene's own services, which listen on every address.
+const ON_LO: u16 = 8090;
+const V2_ON_LO: &str = "127.0.0.2:8090";
 
 fn one_host() -> Option<OneHost> {
     let scene = scene(Kind::Plain)?;
-    // v1 listens on every address; a listener on one of them takes what is for that.
-    let address = V2_ON_LO.parse().unwrap();
-    let v2 = Service::at(&scene.lab, &scene.lab.gateway, "v2-on-lo", Path::new(SHADOW_LAB), address).unwrap();
-    let v1 = SocketAddr::from(([127, 0, 0, 1], PORT));
-    Some(OneHost { scene, v2, v1 })
+    let v1 = SocketAddr::from(([127, 0, 0, 1], ON_LO));
+    let serve = |name, address| {
+        Service::at(&scene.lab, &scene.lab.gateway, name, Path::new(SHADOW_LAB), address).unwrap()
+    };
+    let (_v1, v2) = (serve("v1-on-lo", v1), serve("v2-on-lo", V2_ON_LO.parse().unwrap()));
+    Some(OneHost { scene, _v1, v2, v1 })
 }
 
 fn on_lo(attach: &str) -> Options {
-    Options::to(V2_ON_LO).on(&["lo"]).attach(attach)
+    Options { port: ON_LO, ..Options::to(V2_ON_LO).on(&["lo"]).attach(attach) }
 }
 
 #[test]
 fn v2_on_the_same_host_port_and_interface() {
     for attach in ["tc", "clsact", "xdp-generic"] {
-        let Some(OneHost { scene, v2, v1 }) = one_host() else { return };
+        let Some(OneHost { scene, _v1, v2, v1 }) = one_host() else { return };
         let agent = Agent::start(&scene.lab.gateway, &on_lo(attach)).unwrap();
         let load = Load::new(v1, Plan::light(attach, "shop"), REQUESTS, 10);
         let report = load.run(&scene.lab.gateway).unwrap();
@@ -63,7 +67,7 @@ fn v2_on_the_same_host_port_and_interface() {
 /// Each of two agents copies every request once, and neither the other's copies nor its own.
 #[test]
 fn two_agents_on_one_interface() {
-    let Some(OneHost { scene, v2, v1 }) = one_host() else { return };
+    let Some(OneHost { scene, _v1, v2, v1 }) = one_host() else { return };
     let agents = [(); 2].map(|()| Agent::start(&scene.lab.gateway, &on_lo("tc")).unwrap());
     let load = Load::new(v1, Plan::light("two", "shop"), REQUESTS, 10);
     let report = load.run(&scene.lab.gateway).unwrap();

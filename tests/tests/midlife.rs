@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use common::{COPIES_LIMIT, keep_asking, scene};
+use common::{COPIES_LIMIT, in_the_middle, keep_asking, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     lab::Family,
@@ -28,13 +28,12 @@ fn open_connections_are_picked_up() {
     const CONNECTIONS: usize = 20;
     for (family, attach) in [(Family::V4, "tc"), (Family::V6, "xdp-native"), (Family::V4, "xdp-generic")] {
         let Some(scene) = scene(Kind::Plain) else { return };
-        let mut agent = None;
-        keep_asking(&scene, family, CONNECTIONS, 6, || agent = Some(start(&scene, attach)));
+        let agent = keep_asking(&scene, family, CONNECTIONS, 6, || start(&scene, attach));
         let expected: BTreeSet<_> = (0..CONNECTIONS)
             .flat_map(|number| (2..6).map(move |request| format!("/{number}/{request}")))
             .collect();
         scene.v2.wait_for(expected.len(), COPIES_LIMIT).unwrap();
-        let summary = agent.unwrap().stop().unwrap();
+        let summary = agent.stop().unwrap();
         assert!(summary.balances(), "{summary:?}");
         let copies = scene.v2.received().unwrap();
         let found: BTreeSet<_> = copies.iter().map(|copy| copy.target.clone()).collect();
@@ -53,15 +52,14 @@ fn body_bytes_are_no_request_for_one_who_comes_late() {
         "POST /outer HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         2 * inner.len()
     );
-    let mut agent = None;
-    let talk = || {
+    let talk = |pause: &dyn Fn()| {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.set_nodelay(true)?;
         let mut answer = [0; 4096];
         stream.write_all(b"GET /before HTTP/1.1\r\nHost: a\r\n\r\n")?;
         let _ = stream.read(&mut answer)?;
-        agent = Some(start(&scene, "tc"));
+        pause();
         stream.write_all(head.as_bytes())?;
         // The interim answer: the body's first segment follows an answer.
         let length = stream.read(&mut answer)?;
@@ -74,9 +72,9 @@ fn body_bytes_are_no_request_for_one_who_comes_late() {
         stream.read_to_end(&mut Vec::new())?;
         Ok(())
     };
-    scene.lab.client.run(talk).unwrap();
+    let agent = in_the_middle(&scene, || start(&scene, "tc"), talk);
     scene.v2.wait_for(1, COPIES_LIMIT).unwrap();
-    let summary = agent.unwrap().stop().unwrap();
+    let summary = agent.stop().unwrap();
     assert!(summary.balances(), "{summary:?}");
     let targets: Vec<_> = scene.v2.received().unwrap().into_iter().map(|copy| copy.target).collect();
     assert_eq!(targets, ["/last"], "{summary:?}");

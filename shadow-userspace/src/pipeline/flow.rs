@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shadow_common::{
     FlowKey, Resync, marks,
-    tcp_flags::{FIN, RST},
+    tcp_flags::{FIN, RST, URG},
 };
 
 use super::{
@@ -156,6 +156,11 @@ impl Flow {
     }
 
     fn push<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
+        // Which byte an urgent pointer takes out of the stream is the receiver's choice (RFC 6093).
+        if record.has(URG) && record.payload_len > 0 {
+            self.forfeit(DropReason::Ambiguous, shared);
+            return self.stop(Phase::Dead, shared);
+        }
         let before = self.stream.reassembler.next_seq();
         let fate = self.stream.push(record, &mut self.run, shared);
         let is_over = self.stream.decoder.is_dead() || self.run.disagrees();

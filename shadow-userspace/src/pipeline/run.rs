@@ -115,6 +115,8 @@ impl CurrentRun {
     pub(super) fn lost_before(&mut self, record: &Segment<'_>) -> bool {
         let begins_it = !self.touched && !Seq(record.first_seq()).is_after(self.start);
         self.touched = true;
+        // A sampled request is all there, and what follows it can't be told apart: then its run is opened.
+        self.open |= record.run.is(marks::OPEN);
         record.run.is(marks::LOST) && !begins_it
     }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::mpsc, thread, time::Duration};
 
 use shadow_tests::{
     agent::{Agent, Options, Summary},
@@ -61,32 +61,58 @@ pub fn follow(scene: &Scene, agent: Agent, users: &Namespace, load: &Load, expec
 }
 
 /// Clients with long connections: each sends `requests` for `/CONNECTION/NUMBER` one after another. After the first
-/// answers have come on all of them, `meanwhile` is called.
-pub fn keep_asking(
+/// answers have come on all of them, `meanwhile` is called, on this thread: what it starts lives on.
+pub fn keep_asking<T>(
     scene: &Scene,
     family: Family,
     connections: usize,
     requests: usize,
-    meanwhile: impl FnOnce() + Send,
-) {
+    meanwhile: impl FnOnce() -> T,
+) -> T {
     let address = scene.v1_address(family);
-    let ask = async || {
-        let mut open = Vec::new();
-        for number in 0..connections {
-            let mut connection = Connection::open(address).await?;
-            get(&mut connection, number, 0).await?;
-            open.push(connection);
-        }
-        meanwhile();
-        for request in 1..requests {
-            for (number, connection) in open.iter_mut().enumerate() {
-                get(connection, number, request).await?;
+    in_the_middle(scene, meanwhile, |pause| {
+        let ask = async {
+            let mut open = Vec::new();
+            for number in 0..connections {
+                let mut connection = Connection::open(address).await?;
+                get(&mut connection, number, 0).await?;
+                open.push(connection);
             }
-        }
-        Ok(())
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    scene.lab.client.run(|| runtime.block_on(ask())).unwrap();
+            pause();
+            for request in 1..requests {
+                for (number, connection) in open.iter_mut().enumerate() {
+                    get(connection, number, request).await?;
+                }
+            }
+            Ok(())
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(ask)
+    })
+}
+
+/// Runs `users` where clients are; where they pause, `meanwhile` is called on this thread: what it starts lives on.
+pub fn in_the_middle<T>(
+    scene: &Scene,
+    meanwhile: impl FnOnce() -> T,
+    users: impl FnOnce(&dyn Fn()) -> anyhow::Result<()> + Send,
+) -> T {
+    let (paused, pausing) = mpsc::channel();
+    let (resume, resumed) = mpsc::channel();
+    thread::scope(|scope| {
+        let client = scope.spawn(move || {
+            scene.lab.client.run(move || {
+                users(&|| {
+                    paused.send(()).unwrap();
+                    resumed.recv().unwrap();
+                })
+            })
+        });
+        // If the users failed before, they say why below.
+        let result = pausing.recv().map(|()| meanwhile());
+        let _ = resume.send(());
+        client.join().unwrap().unwrap();
+        result.unwrap()
+    })
 }
 
 async fn get(connection: &mut Connection, number: usize, request: usize) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! Where runs begin, end and meet: what is delivered, and what for which reason not.
 
-use shadow_common::tcp_flags::FIN;
+use shadow_common::tcp_flags::{FIN, URG};
 
 use super::*;
 
@@ -228,5 +228,30 @@ fn runs_of_refused_flows_are_counted() {
     rig.take(first.with(FIN));
     rig.take(second.enter(FRAMED).send(&request));
     assert_eq!(rig.targets(), ["GET /1", "POST /post"]);
+    rig.finish();
+}
+
+/// The kernel had framed a request, and then can't tell apart what follows it: the run goes on, opened.
+#[test]
+fn a_framed_run_may_be_opened() {
+    let mut rig = Rig::scripted(&[false, true]);
+    let mut client = Client::new(1);
+    rig.take(client.enter(FRAMED).send(&get("/1")));
+    rig.take(client.mark(OPENED).send(&(get("/2") + &get("/3"))));
+    assert_eq!((rig.targets(), rig.drops()), (vec!["GET /1".to_owned(), "GET /3".to_owned()], vec![]));
+    assert_eq!(rig.stats().requests_framed, 2);
+    rig.finish();
+}
+
+#[test]
+fn urgent_data_makes_a_request_ambiguous() {
+    let mut rig = Rig::new();
+    let mut client = Client::new(1);
+    let request = sized("body");
+    let (head, body) = request.split_at(30);
+    rig.take(client.enter(FRAMED).send(head));
+    rig.take(client.part(URG, body.as_bytes()));
+    rig.take(client.enter(FRAMED).send(&get("/after")));
+    assert_eq!((rig.targets(), rig.drops()), (vec![], vec![(DropReason::Ambiguous, 1)]));
     rig.finish();
 }
