@@ -118,9 +118,9 @@ impl Assembly {
     fn begin<S: RequestSink>(&mut self, segment: &Segment<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
         // Bytes that follow a request that isn't confirmed speak against it.
         self.drop_open(DropReason::Unconfirmed);
+        let counts = run.counts_next();
         let draw = run.draw(&segment.flow, &mut shared.sampler);
-        let framed_here = run.is_open() || draw == Draw::Disagrees;
-        shared.stats.requests_framed += u64::from(framed_here && draw != Draw::Ignored);
+        shared.stats.requests_framed += u64::from(counts && draw != Draw::Ignored);
         *self = match draw {
             Draw::Sampled => {
                 Self::Begun(Begun { ticket: shared.ledger.open(), timestamp_ns: segment.timestamp_ns })

@@ -272,10 +272,11 @@ impl Flow {
 
     /// Drops the run's first request, if it is in the sample and nothing of it was seen; says whether.
     fn settle_owed<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) -> bool {
+        let counts = self.run.counts_next();
         let owes = self.run.owes();
         if owes {
             shared.ledger.drop_unseen(1, reason);
-            shared.stats.requests_framed += u64::from(self.run.is_open());
+            shared.stats.requests_framed += u64::from(counts);
         }
         owes
     }

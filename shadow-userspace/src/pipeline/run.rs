@@ -15,8 +15,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct CurrentRun {
     start: Seq,
-    /// Whether the kernel can't tell where its first request ends.
+    /// Whether more may follow in the run than one request of which the kernel knows the end.
     open: bool,
+    /// Whether the kernel read the first request's framing, and counted it.
+    first_framed: bool,
     requests: Requests,
     /// Whether its start is believed.
     confirmed: bool,
@@ -62,6 +64,7 @@ impl CurrentRun {
         Self {
             start: Seq(run.start),
             open: run.is(marks::OPEN),
+            first_framed: !run.is(marks::OPEN),
             requests: Requests::None { sampled: run.is(marks::SAMPLED) },
             confirmed: !run.is(marks::UNCONFIRMED),
             touched: false,
@@ -83,6 +86,11 @@ impl CurrentRun {
 
     pub(super) fn confirm(&mut self) {
         self.confirmed = true;
+    }
+
+    /// Whether the request that begins next, or doesn't begin, is one that the kernel didn't count.
+    pub(super) fn counts_next(&self) -> bool {
+        !(self.awaits_first() && self.first_framed)
     }
 
     /// Whether no request began yet.
@@ -111,11 +119,11 @@ impl CurrentRun {
     }
 
     /// Takes note of a record of this run; says whether bytes of the run were lost before it. At the run's beginning
-    /// [`marks::LOST`] is about what came before.
+    /// [`marks::LOST`] is about what came before. The kernel may open the run on the way, where a segment reaches over the
+    /// end of its request.
     pub(super) fn lost_before(&mut self, record: &Segment<'_>) -> bool {
         let begins_it = !self.touched && !Seq(record.first_seq()).is_after(self.start);
         self.touched = true;
-        // A sampled request is all there, and what follows it can't be told apart: then its run is opened.
         self.open |= record.run.is(marks::OPEN);
         record.run.is(marks::LOST) && !begins_it
     }

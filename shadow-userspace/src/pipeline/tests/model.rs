@@ -46,6 +46,8 @@ struct Planned {
     again: Option<(Index, Index)>,
     /// Whether its start is confirmed or refuted, and behind which segment.
     verdict: Option<(bool, Index)>,
+    /// Whether an open run is opened only where its first request ends.
+    opened_late: bool,
 }
 
 fn planned() -> impl Strategy<Value = Planned> {
@@ -66,8 +68,9 @@ fn planned() -> impl Strategy<Value = Planned> {
         prop_oneof![3 => Just(0), 1 => 0..9_usize],
         proptest::option::weighted(0.3, any::<(Index, Index)>()),
         proptest::option::weighted(0.8, (prop::bool::weighted(0.7), any::<Index>())),
+        any::<bool>(),
     )
-        .prop_map(|((body, chunked, fate), cuts, luck, before, again, verdict)| Planned {
+        .prop_map(|((body, chunked, fate), cuts, luck, before, again, verdict, opened_late)| Planned {
             body,
             chunked,
             fate,
@@ -76,6 +79,7 @@ fn planned() -> impl Strategy<Value = Planned> {
             before,
             again,
             verdict,
+            opened_late,
         })
 }
 
@@ -105,6 +109,7 @@ impl PlannedRun {
 #[derive(Clone, Copy, Debug)]
 struct Record {
     run: usize,
+    mark: u8,
     what: What,
     lost: bool,
 }
@@ -157,7 +162,7 @@ fn traffic(plan: &[Planned]) -> (Vec<u8>, Vec<PlannedRun>, Vec<Record>) {
 fn records(runs: &[PlannedRun], network: &[&Planned]) -> Vec<Record> {
     let mut sent: Vec<(Luck, Record)> = Vec::new();
     for (run, (planned_run, planned)) in runs.iter().zip(network).enumerate() {
-        let length = planned_run.end() - planned_run.start;
+        let (length, mark) = (planned_run.end() - planned_run.start, planned_run.mark);
         let mut cuts: Vec<usize> =
             planned.cuts.iter().map(|cut| planned_run.start + cut.index(length)).collect();
         cuts.extend([planned_run.start, planned_run.end()]);
@@ -168,13 +173,16 @@ fn records(runs: &[PlannedRun], network: &[&Planned]) -> Vec<Record> {
             if start == planned_run.start {
                 start -= planned.before.min(start);
             }
-            (*behind, (*luck, Record { run, what: What::Bytes { start, end }, lost: false }))
+            let opens = planned.opened_late && mark == OPENED && end <= planned_run.requests[0].end;
+            let mark = if opens { FRAMED } else { mark };
+            (*behind, (*luck, Record { run, mark, what: What::Bytes { start, end }, lost: false }))
         };
         let mut own: Vec<_> = cuts.windows(2).zip(&planned.luck).map(piece).enumerate().collect();
         own.sort_by_key(|(place, (behind, _))| place + behind);
         let mut own: Vec<_> = own.into_iter().map(|(_, (_, piece))| piece).collect();
         if let (Some((good, place)), Fate::Guessed) = (planned.verdict, planned.fate) {
-            let verdict = Record { run, what: What::Verdict { good }, lost: false };
+            let mark = if good { marks::CONFIRMED } else { marks::REFUTED };
+            let verdict = Record { run, mark, what: What::Verdict { good }, lost: false };
             own.insert(place.index(own.len()) + 1, (Luck::Arrives, verdict));
         }
         sent.append(&mut own);
@@ -227,6 +235,9 @@ struct Following<'a> {
     followed: bool,
     confirmed: bool,
     touched: bool,
+    open: bool,
+    /// Whether the kernel counted the first request.
+    counted: bool,
     /// For each request that began, whether it is in the sample.
     began: Vec<bool>,
     ended: usize,
@@ -248,12 +259,13 @@ impl<'a> Model<'a> {
             What::Bytes { start, end } => {
                 if self.current.as_ref().is_none_or(|current| current.index < record.run) {
                     self.close(if record.lost { DropReason::RingFull } else { DropReason::Gap });
-                    self.enter(record.run);
+                    self.enter(record.run, record.mark);
                 }
                 let Some(current) = &mut self.current else { return };
                 let is_late = record.run < current.index;
                 let begins = !is_late && !current.touched && start <= current.run.start;
                 current.touched |= !is_late;
+                current.open |= !is_late && record.mark & marks::OPEN != 0;
                 if record.lost && !begins {
                     self.overrun();
                 }
@@ -272,7 +284,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn enter(&mut self, index: usize) {
+    fn enter(&mut self, index: usize, mark: u8) {
         let run = &self.runs[index];
         self.current = Some(Following {
             index,
@@ -281,6 +293,8 @@ impl<'a> Model<'a> {
             followed: true,
             confirmed: run.mark & marks::UNCONFIRMED == 0,
             touched: false,
+            open: false,
+            counted: mark & marks::OPEN == 0,
             began: Vec::new(),
             ended: 0,
             held: false,
@@ -293,7 +307,6 @@ impl<'a> Model<'a> {
         let from = start.saturating_sub(run.start);
         current.arrived[from..end - run.start].fill(true);
         let known = run.start + current.arrived.iter().take_while(|arrived| **arrived).count();
-        let is_open = run.mark & marks::OPEN != 0;
         for (place, request) in run.requests.iter().enumerate() {
             // With its method and the space behind a request begins.
             if current.began.len() == place && known >= request.start + "POST ".len() {
@@ -304,7 +317,7 @@ impl<'a> Model<'a> {
                     self.draws.pop_front().unwrap_or(true)
                 };
                 current.began.push(drawn);
-                self.outcomes.framed += u64::from(is_open);
+                self.outcomes.framed += u64::from(!is_first || !current.counted);
                 self.outcomes.passed += u64::from(!drawn);
             }
             if current.ended == place && known >= request.end {
@@ -334,9 +347,7 @@ impl<'a> Model<'a> {
 
     /// Records of the run may be lost: what isn't complete is.
     fn overrun(&mut self) {
-        let ends = |current: &Following<'_>| {
-            current.run.mark & marks::OPEN == 0 && current.ended == current.run.requests.len()
-        };
+        let ends = |current: &Following<'_>| !current.open && current.ended == 1;
         if self.current.as_ref().is_some_and(|current| !ends(current)) {
             self.lose(DropReason::RingFull);
         }
@@ -350,7 +361,7 @@ impl<'a> Model<'a> {
         }
         let is_first_owed = current.began.is_empty() && current.run.mark & marks::SAMPLED != 0;
         if is_first_owed {
-            self.outcomes.framed += u64::from(current.run.mark & marks::OPEN != 0);
+            self.outcomes.framed += u64::from(!current.counted);
         }
         let is_open = current.began.get(current.ended).copied().unwrap_or(false);
         if is_first_owed || is_open {
@@ -372,7 +383,7 @@ impl<'a> Model<'a> {
             }
             // Less than a method, and nothing behind a hole: no request.
             let in_order = current.arrived.is_sorted_by(|one, next| one >= next);
-            if !(current.began.is_empty() && in_order && current.run.mark & marks::OPEN != 0) {
+            if !(current.began.is_empty() && in_order && current.open) {
                 self.lose(DropReason::Shutdown);
             }
         }
@@ -418,16 +429,13 @@ proptest! {
             model.take(record);
             let run = &runs[record.run];
             let lost = if record.lost { marks::LOST } else { 0 };
-            client.run = Run { start: offset(run.start), mark: run.mark | lost };
+            client.run = Run { start: offset(run.start), mark: record.mark | lost };
             match record.what {
                 What::Bytes { start, end } => {
                     client.next = offset(start);
                     rig.take(client.send(&stream[start..end]));
                 }
-                What::Verdict { good } => {
-                    let verdict = if good { marks::CONFIRMED } else { marks::REFUTED };
-                    rig.take(client.news(verdict | lost));
-                }
+                What::Verdict { .. } => rig.take(client.news(client.run.mark)),
             }
         }
         // What the kernel is told is true.

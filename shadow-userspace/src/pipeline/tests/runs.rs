@@ -48,6 +48,22 @@ fn in_open_runs_the_pipeline_draws_for_all_but_the_first() {
 }
 
 #[test]
+fn a_run_may_be_opened_on_the_way() {
+    let mut rig = Rig::scripted(&[true, false, true]);
+    let mut client = Client::new(1);
+    rig.take(client.enter(FRAMED).send(OPEN));
+    // One segment has the end of the request, and what follows.
+    rig.take(client.mark(OPENED).send(&("c".to_owned() + &get("/2") + &sized("/3"))));
+    assert_eq!((rig.targets(), rig.notes().len()), (vec!["POST /open".to_owned(), "GET /2".to_owned()], 1));
+    // It stays open, also if an earlier record comes late; what the kernel counted isn't counted here.
+    rig.take(Segment { seq: client.run.start, ..client.mark(FRAMED).part(ACK, OPEN.as_bytes()) });
+    rig.take(client.send(&get("/4")));
+    assert_eq!((rig.targets().len(), rig.drops()), (3, vec![]));
+    assert_eq!((rig.stats().requests_framed, rig.stats().requests_passed), (3, 1));
+    rig.finish();
+}
+
+#[test]
 fn requests_outside_the_sample_hold_nothing_and_are_nothing_to_the_ledger() {
     let mut rig = Rig::new();
     let mut client = Client::new(1);
