@@ -9,6 +9,7 @@ mod stop;
 mod summary;
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io,
     num::NonZeroUsize,
     time::{Duration, Instant},
@@ -116,6 +117,13 @@ fn announce(attachment: &str, options: &Options) {
     );
 }
 
+/// Draws as the kernel does, at the rate of the moment.
+fn live_sampler(control: Control) -> Sampler {
+    // The standard library keys its hash maps at random, each one differently.
+    let random = || (RandomState::new().hash_one(()) >> 32) as u32;
+    Sampler::new(move |flow| control.draw(flow, random()))
+}
+
 /// Captures from `source` and mirrors until `stop` is ready or the capture ends. A capture that failed in order
 /// still has a summary.
 async fn supervise<S: Source>(
@@ -132,8 +140,7 @@ async fn supervise<S: Source>(
     let (sink, dispatcher) = dispatch::start(&runtime, client, &options.dispatch);
     let (latency, client) = (dispatcher.latency().clone(), dispatcher.client().clone());
     let budget = MemoryBudget::new(options.max_memory);
-    // The kernel draws for connections still, so what it exports is in the sample.
-    let sampler = Sampler::all();
+    let sampler = control.clone().map_or_else(Sampler::all, live_sampler);
     let pipeline = Pipeline::new(options.limits.clone(), ledger.clone(), budget, sampler, sink);
 
     let mut capture = CaptureThread::spawn(source, pipeline)?;
