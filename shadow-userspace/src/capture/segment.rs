@@ -3,8 +3,8 @@
 use shadow_common::{Direction, FlowKey, marks, tcp_flags};
 
 /// Where a segment belongs: the run of bytes that begins at a request start that the capture source is sure of, and
-/// lasts to the next one that it knows. All segments of a run say the same start, so that a reader finds its place again
-/// whatever was left out before. What is said of the run's requests is in [`shadow_common::marks`].
+/// lasts to the next one that it knows. All segments of a run say the same start, so that a reader finds its place
+/// again whatever was left out before. What is said of the run's requests is in [`shadow_common::marks`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// Sequence number of the run's first byte; the segment may begin before it. Meaningless without a mark.

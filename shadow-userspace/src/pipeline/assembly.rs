@@ -1,7 +1,7 @@
 //! The request that is being put together on a flow: decoder events in, a [`CapturedRequest`] to the sink.
 //!
-//! Keeps invariant 2: a ticket is opened where a request of the sample begins, and goes with it to the sink or is settled
-//! as dropped. Any other request is followed to its end all the same, so that those after it are found.
+//! Keeps invariant 2: a ticket is opened where a request of the sample begins, and goes with it to the sink or is
+//! settled as dropped. Any other request is followed to its end all the same, so that those after it are found.
 
 use bytes::Bytes;
 use shadow_common::FlowKey;

@@ -1,12 +1,13 @@
 //! From segments to captured requests: the flow table, one reassembler and one decoder per flow.
 //!
-//! Takes segments of both directions in capture order, each with the run that it belongs to ([`crate::capture::Run`]), and
-//! the capture time; gives whole requests to a [`RequestSink`], and [`Note`]s for the kernel about runs whose end it can't
-//! tell. Keeps invariant 2 (every request of the sample is settled once: delivered, or dropped with a reason) and
-//! invariant 4 (flows, bytes per flow and bytes in total are bounded, and what was refused is counted). It has no clock: a
-//! capture file gives the same requests as the same traffic live.
+//! Takes segments of both directions in capture order, each with the run that it belongs to ([`crate::capture::Run`]),
+//! and the capture time; gives whole requests to a [`RequestSink`], and [`Note`]s for the kernel about runs whose end
+//! it can't tell. Keeps invariant 2 (every request of the sample is settled once: delivered, or dropped with a reason)
+//! and invariant 4 (flows, bytes per flow and bytes in total are bounded, and what was refused is counted). It has no
+//! clock: a capture file gives the same requests as the same traffic live.
 
 mod assembly;
+mod ended;
 mod flow;
 mod limits;
 mod notes;
@@ -23,6 +24,7 @@ use shadow_common::{
 };
 
 use self::{
+    ended::Ended,
     flow::{After, Flow},
     notes::Notes,
     run::CurrentRun,
@@ -45,6 +47,7 @@ pub use stats::FlowStats;
 #[derive(Debug)]
 pub struct Pipeline<S> {
     flows: FlowTable,
+    ended: Ended,
     shared: Shared<S>,
 }
 
@@ -72,7 +75,8 @@ impl<S: RequestSink> Pipeline<S> {
     ) -> Self {
         let flows = FlowTable::new(limits.max_flows);
         let (stats, notes) = (FlowStats::default(), Notes::default());
-        Self { flows, shared: Shared { limits, ledger, budget, sampler, sink, stats, notes } }
+        let shared = Shared { limits, ledger, budget, sampler, sink, stats, notes };
+        Self { flows, ended: Ended::default(), shared }
     }
 
     /// Takes the next captured segment.
@@ -139,7 +143,9 @@ impl<S: RequestSink> Pipeline<S> {
         }
         if segment.run.has_payload() && !segment.run.is(marks::CONFIRMED | marks::REFUTED) {
             let id = known.or_else(|| self.open(segment));
-            self.with_flow(id, |flow, shared| flow.segment(segment, shared));
+            if self.with_flow(id, |flow, shared| flow.segment(segment, shared)) == After::Remove {
+                self.ended.add(segment.flow, segment.run.start, segment.timestamp_ns);
+            }
         } else if known.is_none() {
             self.shared.stats.unknown_segments += u64::from(segment.payload_len > 0);
         } else {
@@ -161,7 +167,9 @@ impl<S: RequestSink> Pipeline<S> {
                 let lost = record.run.is(marks::LOST);
                 self.remove(id, if lost { DropReason::RingFull } else { DropReason::Incomplete });
             }
-            known => self.with_flow(known, |flow, shared| flow.news(record, shared)),
+            known => {
+                self.with_flow(known, |flow, shared| flow.news(record, shared));
+            }
         }
     }
 
@@ -169,6 +177,10 @@ impl<S: RequestSink> Pipeline<S> {
     fn open(&mut self, record: &Segment<'_>) -> Option<usize> {
         let shared = &mut self.shared;
         if record.payload_len == 0 {
+            return None;
+        }
+        if self.ended.has(record.flow, record.run.start) {
+            shared.stats.repeated_segments += 1;
             return None;
         }
         let id = self.flows.insert(record.flow, || Flow::new(record, &shared.limits, &shared.budget));
@@ -185,20 +197,20 @@ impl<S: RequestSink> Pipeline<S> {
         None
     }
 
-    fn with_flow(&mut self, id: Option<usize>, take: impl FnOnce(&mut Flow, &mut Shared<S>) -> After) {
-        if let Some(id) = id
-            && let Some(flow) = self.flows.get_mut(id)
-        {
-            let after = take(flow, &mut self.shared);
-            self.apply(id, after);
-        }
-    }
-
-    fn apply(&mut self, id: usize, after: After) {
+    fn with_flow(
+        &mut self,
+        id: Option<usize>,
+        take: impl FnOnce(&mut Flow, &mut Shared<S>) -> After,
+    ) -> After {
+        let Some((id, flow)) = id.and_then(|id| Some((id, self.flows.get_mut(id)?))) else {
+            return After::Keep;
+        };
+        let after = take(flow, &mut self.shared);
         match after {
             After::Keep => self.flows.update_due(id, &self.shared.limits),
             After::Remove => self.remove(id, DropReason::Incomplete),
         }
+        after
     }
 
     fn remove(&mut self, id: usize, reason: DropReason) {

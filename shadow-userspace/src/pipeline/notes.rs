@@ -1,7 +1,7 @@
 //! Notes to the kernel about open runs: collected while segments are taken, told between batches.
 //!
-//! Bounded (invariant 4): of a flow only the latest note is kept, and of too many the oldest is forgotten. A note that is
-//! lost costs nothing but records that nobody needs.
+//! Bounded (invariant 4): of a flow only the latest note is kept, and of too many the oldest is forgotten. A note that
+//! is lost costs nothing but records that nobody needs.
 
 use std::collections::VecDeque;
 

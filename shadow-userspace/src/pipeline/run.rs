@@ -119,8 +119,8 @@ impl CurrentRun {
     }
 
     /// Takes note of a record of this run; says whether bytes of the run were lost before it. At the run's beginning
-    /// [`marks::LOST`] is about what came before. The kernel may open the run on the way, where a segment reaches over the
-    /// end of its request.
+    /// [`marks::LOST`] is about what came before. The kernel may open the run on the way, where a segment reaches over
+    /// the end of its request.
     pub(super) fn lost_before(&mut self, record: &Segment<'_>) -> bool {
         let begins_it = !self.touched && !Seq(record.first_seq()).is_after(self.start);
         self.touched = true;

@@ -77,6 +77,27 @@ fn data_in_the_syn_is_the_first_request_even_if_sent_again() {
 }
 
 #[test]
+fn what_is_sent_again_after_the_end_is_no_other_flow_s() {
+    let close = post("Connection: close\r\n", "");
+    for (request, mark) in [(&*get("/"), FRAMED), (&*get("/"), OPENED), (&*close, FRAMED)] {
+        let mut rig = Rig::new();
+        let mut client = Client::new(1);
+        let whole = Segment { flags: FIN | ACK, ..client.enter(mark).send(request) };
+        rig.take(whole);
+        rig.wait(SECOND);
+        rig.take(Segment { flags: ACK, ..whole });
+        rig.take(client.with(FIN));
+        let stats = rig.stats();
+        assert_eq!((rig.targets().len(), stats.flows_open, stats.repeated_segments), (1, 0, 1));
+        // The same ports again, at once: sequence numbers are others.
+        let mut again = Client::at(1, FIRST.wrapping_add(1_000_000));
+        rig.take(again.enter(mark).send(request));
+        assert_eq!(rig.targets().len(), 2);
+        rig.finish();
+    }
+}
+
+#[test]
 fn another_syn_is_another_connection() {
     let mut rig = Rig::new();
     Client::connect(&mut rig, 1, &[OPEN]);

@@ -406,8 +406,8 @@ impl Outcomes {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
-    /// Exactly those requests come out that are in the sample and of which every byte arrived, as they were; every other
-    /// one of the sample has its reason.
+    /// Exactly those requests come out that are in the sample and of which every byte arrived, as they were; every
+    /// other one of the sample has its reason.
     #[test]
     fn runs_come_out_as_the_model_says(
         plan in vec(planned(), 1..8),
