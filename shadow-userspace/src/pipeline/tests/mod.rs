@@ -9,6 +9,7 @@ mod model;
 mod notes;
 mod random;
 mod runs;
+mod traffic;
 
 use std::collections::VecDeque;
 
