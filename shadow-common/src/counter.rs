@@ -91,6 +91,8 @@ counters! {
     RunsResumed = "runs_resumed", Other;
     /// Sampled requests of which not even the first segment found room in the ring.
     RequestsLost = "requests_lost", Other;
+    /// Those of them that no one framed, as the run was open.
+    UnframedLost = "unframed_lost", Other;
     /// Flows whose SYN was seen.
     FlowsSeen = "flows_seen", Other;
     /// Flows that speak HTTP/2 with prior knowledge.

@@ -207,6 +207,9 @@ fn note(state: &mut FlowState, header: &RecordHeader, result: Counter, is_curren
     let is_repeated = is_current && state.flags & flags::STARTED != 0;
     if header.mark & SAMPLED != 0 && is_start && !is_repeated && matches!(result, Counter::RingFull) {
         count(Counter::RequestsLost);
+        if header.mark & OPEN != 0 {
+            count(Counter::UnframedLost);
+        }
     }
     state.flags |= flags::LOST;
     if is_current {

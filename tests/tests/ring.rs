@@ -13,6 +13,7 @@ use nix::{
 };
 use shadow_tests::{
     agent::{Agent, Options},
+    child::poll,
     compare::compare,
     lab::Family,
     load::Load,
@@ -67,9 +68,11 @@ fn records_wake_the_agent_in_batches() {
     let agent = Agent::start(&scene.lab.gateway, &Options::to(scene.v2_address(Family::V4))).unwrap();
     let mut load = Load::new(scene.v1_address(Family::V4), Plan::light("batches", "shop"), REQUESTS, 20);
     load.rate = Some(4000.0);
-    let before = waits_of_capture(agent.pid());
+    // The thread begins right after the agent has said that it is attached.
+    let find = || Ok(waits_of_capture(agent.pid()));
+    let before = poll(Duration::from_secs(5), "the capture thread", find).unwrap();
     let report = load.run(&scene.lab.client).unwrap();
-    let waits = waits_of_capture(agent.pid()) - before;
+    let waits = waits_of_capture(agent.pid()).unwrap() - before;
     assert_eq!((report.correct, report.errors), (REQUESTS, Vec::new()));
     let summary = agent.stop().unwrap();
     let records = summary.kernel["records"].as_u64().unwrap();
@@ -78,13 +81,11 @@ fn records_wake_the_agent_in_batches() {
     assert!(waits > 10, "{waits} waits: is it the capture thread?");
 }
 
-/// How often the agent's capture thread has waited for something.
-fn waits_of_capture(pid: u32) -> u64 {
+/// How often the agent's capture thread has waited for something; none before it has begun.
+fn waits_of_capture(pid: u32) -> Option<u64> {
     let tasks = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")).unwrap();
-    let status = tasks
-        .map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap())
-        .find(|status| status.starts_with("Name:\tcapture\n"))
-        .unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
-    line.trim().parse().unwrap()
+    let mut statuses = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok());
+    let status = statuses.find(|status| status.starts_with("Name:\tcapture\n"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
 }

@@ -82,7 +82,8 @@ impl Summary {
 
 /// Requests in the sample or not: those that the kernel framed, and those that it left to the pipeline.
 pub(super) fn seen(kernel: Option<&KernelCounters>, framed_here: u64) -> u64 {
-    kernel.map_or(0, |kernel| kernel.get(Counter::RequestsFramed)) + framed_here
+    kernel.map_or(0, |kernel| kernel.get(Counter::RequestsFramed) + kernel.get(Counter::UnframedLost))
+        + framed_here
 }
 
 /// The names and values of the flow statistics, whatever they are.

@@ -87,6 +87,7 @@ fn an_open_run_that_lost_a_part_is_over() {
     let first = talk.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
     assert_eq!(first[0].mark, SAMPLED | OPEN);
     talk.fill();
+    assert_eq!(talk.kernel.count(Counter::UnframedLost), 0);
     talk.kernel.send(&talk.request(talk.at, b"5\r\nhello\r\n"));
     talk.at += 10;
     talk.drain();

@@ -247,18 +247,6 @@ fn runs_of_refused_flows_are_counted() {
     rig.finish();
 }
 
-/// The kernel had framed a request, and then can't tell apart what follows it: the run goes on, opened.
-#[test]
-fn a_framed_run_may_be_opened() {
-    let mut rig = Rig::scripted(&[false, true]);
-    let mut client = Client::new(1);
-    rig.take(client.enter(FRAMED).send(&get("/1")));
-    rig.take(client.mark(OPENED).send(&(get("/2") + &get("/3"))));
-    assert_eq!((rig.targets(), rig.drops()), (vec!["GET /1".to_owned(), "GET /3".to_owned()], vec![]));
-    assert_eq!(rig.stats().requests_framed, 2);
-    rig.finish();
-}
-
 #[test]
 fn urgent_data_makes_a_request_ambiguous() {
     let mut rig = Rig::new();
