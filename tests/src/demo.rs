@@ -2,31 +2,22 @@
 
 mod report;
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
-use nix::sys::signal::{SigSet, Signal};
+use anyhow::{Result, bail};
 
 use crate::{
     agent::{self, Agent, Summary},
     attached::Attached,
     child::poll,
     compare::compare,
+    interrupt,
     lab::{Family, NIC},
     load::{self as traffic, Load},
-    netns,
     plan::Plan,
     scene::{Kind, Scene},
 };
 use report::Report;
-
-/// Whether a signal is ending this process.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Options of the demo.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,15 +55,7 @@ pub fn run(options: &Options) -> Result<bool> {
             "the lab makes network namespaces and loads kernel programs: run it as root (`cargo xtask demo` uses sudo)"
         );
     }
-    clean_up_when_interrupted()?;
-    let result = show(options);
-    if INTERRUPTED.load(Ordering::SeqCst) {
-        // Its end is the other thread's, which is still cleaning up.
-        loop {
-            thread::park();
-        }
-    }
-    result
+    interrupt::cleaning_up(|| show(options))
 }
 
 fn show(options: &Options) -> Result<bool> {
@@ -132,20 +115,4 @@ fn mirrored(scene: &Scene, options: &Options, before: &traffic::Report) -> Resul
 fn gone(attached: &Attached) -> Result<bool> {
     let freed = || Ok(attached.still_loaded().is_empty().then_some(()));
     Ok(poll(Duration::from_secs(2), "programs to be freed", freed).is_ok())
-}
-
-/// SIGINT and SIGTERM end children, namespaces and files first, then this process, wherever it is.
-fn clean_up_when_interrupted() -> Result<()> {
-    let mut signals = SigSet::empty();
-    signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    signals.thread_block().context("block signals")?;
-    thread::spawn(move || {
-        if let Ok(signal) = signals.wait() {
-            INTERRUPTED.store(true, Ordering::SeqCst);
-            eprintln!("{signal}: cleaning up");
-            netns::remove_own();
-            std::process::exit(128 + signal as i32);
-        }
-    });
-    Ok(())
 }

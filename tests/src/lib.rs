@@ -11,6 +11,7 @@ pub mod compare;
 pub mod demo;
 pub mod fnv;
 pub mod foreign;
+pub mod interrupt;
 pub mod lab;
 pub mod load;
 pub mod netns;
