@@ -3,9 +3,11 @@
 //!
 //! Read [`lab`] first, then [`service`] and [`load`], then [`scene`] and [`agent`]; [`compare`] is the judge, [`demo`] the
 //! report. [`foreign`] and [`tunnel`] are what an agent may meet: programs of others, and devices without Ethernet.
+//! [`mod@bench`] measures.
 
 pub mod agent;
 pub mod attached;
+pub mod bench;
 pub mod child;
 pub mod compare;
 pub mod demo;

@@ -1,10 +1,13 @@
-//! The lab's program: the demo, and the services that it starts as processes of their own.
+//! The lab's program: the demo, the benchmarks, and the services that it starts as processes of their own.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use shadow_tests::{demo, service};
+use shadow_tests::{
+    bench::{self, Bench},
+    demo, service,
+};
 
 #[derive(Parser)]
 #[command(about = "shadow's lab in network namespaces")]
@@ -19,6 +22,9 @@ enum Task {
     Serve(service::Options),
     /// Mirror traffic between namespaces of this machine and report what happened.
     Demo(demo::Options),
+    /// Measure a part of the agent.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 fn main() -> ExitCode {
@@ -40,5 +46,6 @@ fn run(task: Task) -> Result<bool> {
             runtime.block_on(service::serve(options)).map(|()| true)
         }
         Task::Demo(options) => demo::run(&options),
+        Task::Bench(bench) => bench::run(&bench),
     }
 }
