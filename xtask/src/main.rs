@@ -1,8 +1,9 @@
-//! The developer's one entry point: `cargo xtask setup | build | demo | test`.
+//! The developer's one entry point: `cargo xtask setup | build | demo | test | bench`.
 //!
 //! It is compiled before anything else of the workspace, so it depends on little and leaves what needs more (namespaces,
 //! HTTP) to `shadow-lab`.
 
+mod bench;
 mod build;
 mod demo;
 mod dependencies;
@@ -16,7 +17,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Set up, build, show and test shadow")]
+#[command(name = "cargo xtask", about = "Set up, build, show, test and measure shadow")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Formatting, lints, unit and property tests, documentation, and end-to-end tests in network namespaces.
     Test(test::Arguments),
+    /// Measure a part of the agent in network namespaces, in release.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -54,5 +57,6 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
     }
 }
