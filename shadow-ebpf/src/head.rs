@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use aya_ebpf::{Global, check_bounds_signed, helpers::generated::bpf_loop};
 
 use crate::{
-    maps::head_buffer,
+    maps::head,
     packet::{Packet, Segment},
     verifier::opaque,
 };
@@ -20,12 +20,27 @@ const SLACK: usize = 64;
 /// A body of this length or more is the agent's to frame: sequence numbers are compared within half their range.
 const MAX_LENGTH: u64 = 1 << 30;
 
-/// Every step takes 8 bytes, or the rest of a line.
+/// Every step takes 8 bytes at least, or the rest of a line.
 const MAX_STEPS: u32 = MAX_HEAD as u32 / 8 + 256;
 
-/// The beginning of a request.
+/// The beginning of a request, and how far its reading is. It lies in a map and not on the stack, where the verifier would
+/// follow every value that a field may have.
 #[repr(C, align(8))]
-pub struct HeadBuffer([u8; MAX_HEAD + SLACK]);
+pub struct Head {
+    bytes: [u8; MAX_HEAD + SLACK],
+    /// Bytes of the request that are there; zeros follow.
+    len: u32,
+    /// The next byte to look at.
+    at: u32,
+    /// One past the empty line; 0 until it is found.
+    end: u32,
+    /// Where the value of Content-Length begins; 0 if there is none.
+    length_at: u32,
+    /// What was found: the bits below.
+    found: u32,
+    /// 1 if the byte before `at` is a CR.
+    has_cr: u32,
+}
 
 /// Whether the kernel has `bpf_loop` (5.17). The agent sets it; without it nothing is read here.
 #[unsafe(no_mangle)]
@@ -46,50 +61,26 @@ pub fn read<P: Packet>(packet: &P, segment: &Segment) -> Option<Framing> {
     if HAS_LOOP.load() == 0 {
         return None;
     }
-    let buffer = head_buffer()?;
+    // SAFETY: the pointer comes from a successful lookup. The value is this CPU's, and XDP and TC run with softirqs off, so
+    // no other packet's program uses it before this one is done.
+    let head = unsafe { &mut *head()? };
     let available = u64::from(segment.payload_len);
     let len = opaque(if available > MAX_HEAD as u64 { MAX_HEAD as u64 } else { available });
     if !check_bounds_signed(len as i64, 16, MAX_HEAD as i64) {
         return None;
     }
-    let start = buffer.cast::<u8>();
-    if !packet.load_into(segment.payload_offset, start, len as u32) {
+    if !packet.load_into(segment.payload_offset, head.bytes.as_mut_ptr(), len as u32) {
         return None;
     }
     // SAFETY: len is at most MAX_HEAD, and SLACK bytes lie behind that.
-    unsafe { start.add(len as usize).cast::<[u8; 8]>().write([0; 8]) };
-    let mut scan = Scan {
-        buffer: start,
-        len: len as u32,
-        at: 0,
-        end: 0,
-        length_at: 0,
-        found: 0,
-        has_cr: 0,
-        reserved: 0,
-    };
-    // SAFETY: `step` takes the Scan that its second argument points at, which lives until the loop ends.
-    unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut scan).cast(), 0) };
-    scan.framing()
-}
-
-/// How far the reading is. Lives on the program's stack.
-#[repr(C)]
-struct Scan {
-    buffer: *const u8,
-    /// Bytes in the buffer.
-    len: u32,
-    /// The next byte to look at.
-    at: u32,
-    /// One past the empty line; 0 until it is found.
-    end: u32,
-    /// Where the value of Content-Length begins; 0 if there is none.
-    length_at: u32,
-    /// What was found: the bits below.
-    found: u32,
-    /// 1 if the byte before `at` is a CR.
-    has_cr: u32,
-    reserved: u64,
+    unsafe { head.bytes.as_mut_ptr().add(len as usize).cast::<[u8; 8]>().write([0; 8]) };
+    head.len = len as u32;
+    (head.at, head.end, head.length_at, head.found, head.has_cr) = (0, 0, 0, 0, 0);
+    let mut this: *mut Head = head;
+    // SAFETY: `step` takes the pointer that its second argument points at, which lives until the loop ends.
+    unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut this).cast(), 0) };
+    // SAFETY: as above.
+    unsafe { (*this).framing() }
 }
 
 /// The request line was read, and says HTTP/1.1 or HTTP/1.0.
@@ -103,40 +94,58 @@ const KEEP_ALIVE: u32 = 8;
 const CONTINUE: i64 = 0;
 const STOP: i64 = 1;
 
-/// Looks at the next 8 bytes, or at as many of them as the line still has.
-unsafe extern "C" fn step(_: u64, scan: *mut c_void) -> i64 {
-    // SAFETY: `read` passes the address of a Scan.
-    let scan = unsafe { &mut *scan.cast::<Scan>() };
-    if scan.at >= scan.len {
-        return STOP;
-    }
-    let word = scan.word(scan.at);
-    let controls = below_space(word);
-    let line_feeds = equal(word, b'\n');
-    if line_feeds == 0 {
-        // Only a CR may be a control character here, at the very end, and the LF must follow it.
-        let last = controls & 0x80 << 56;
-        if scan.has_cr != 0 || controls != last || (last != 0 && word >> 56 != u64::from(b'\r')) {
+/// Words looked at per step at most: most of a head has no control character in them.
+const WORDS: u32 = 8;
+
+/// Looks at the next words, up to one that has a control character.
+unsafe extern "C" fn step(_: u64, head: *mut c_void) -> i64 {
+    // SAFETY: `read` passes the address of a pointer to this CPU's Head.
+    let head = unsafe { &mut **head.cast::<*mut Head>() };
+    for _ in 0..WORDS {
+        if head.at >= head.len {
             return STOP;
         }
-        scan.has_cr = u32::from(last != 0);
-        scan.at += 8;
-        return CONTINUE;
+        let word = head.word(head.at);
+        let controls = below_space(word);
+        if controls != 0 {
+            return head.controls(word, controls);
+        }
+        if head.has_cr != 0 {
+            return STOP;
+        }
+        head.at += 8;
     }
-    let first = line_feeds & line_feeds.wrapping_neg();
-    // The flag of the byte before it: that must be the CR, and the only control character up to there.
-    let before = first >> 8;
-    let is_clean = controls & (first - 1) == before;
-    let has_cr =
-        if before == 0 { scan.has_cr != 0 } else { scan.has_cr == 0 && equal(word, b'\r') & before != 0 };
-    if !is_clean || !has_cr {
-        return STOP;
-    }
-    scan.has_cr = 0;
-    scan.line_ends(scan.at + index(first))
+    CONTINUE
 }
 
-impl Scan {
+impl Head {
+    /// The word at `at` has control characters: only CR LF is allowed, whole or with its LF in the next word. Of a word in
+    /// which a line ends the rest is looked at in the next step.
+    #[inline(always)]
+    fn controls(&mut self, word: u64, controls: u64) -> i64 {
+        let line_feeds = equal(word, b'\n');
+        if line_feeds == 0 {
+            let last = controls & 0x80 << 56;
+            if self.has_cr != 0 || controls != last || word >> 56 != u64::from(b'\r') {
+                return STOP;
+            }
+            self.has_cr = 1;
+            self.at += 8;
+            return CONTINUE;
+        }
+        let first = line_feeds & line_feeds.wrapping_neg();
+        // The flag of the byte before it: that must be the CR, and the only control character up to there.
+        let before = first >> 8;
+        let is_clean = controls & (first - 1) == before;
+        let has_cr =
+            if before == 0 { self.has_cr != 0 } else { self.has_cr == 0 && equal(word, b'\r') & before != 0 };
+        if !is_clean || !has_cr {
+            return STOP;
+        }
+        self.has_cr = 0;
+        self.line_ends(self.at + index(first))
+    }
+
     /// A line ends with the LF at `line_feed`.
     #[inline(always)]
     fn line_ends(&mut self, line_feed: u32) -> i64 {
@@ -240,7 +249,7 @@ impl Scan {
             core::arch::asm!(
                 "{to} = *(u64 *)({from} + 0)",
                 to = out(reg) word,
-                from = in(reg) self.buffer.add(offset as usize),
+                from = in(reg) self.bytes.as_ptr().add(offset as usize),
                 options(nostack, readonly, preserves_flags),
             );
         }

@@ -8,7 +8,7 @@ use shadow_common::{
     ACTIVE_PORTS, COUNTERS, Config, Counter, FlowKey, PORT_WORDS, Resync, port_bit, port_word,
 };
 
-use crate::{decision::Decision, flow::FlowState, head::HeadBuffer, packet::Segment};
+use crate::{decision::Decision, flow::FlowState, head::Head, packet::Segment};
 
 /// The live configuration, one value.
 #[map]
@@ -40,7 +40,7 @@ static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where the beginning of a request is copied to be read.
 #[map]
-static HEAD: PerCpuArray<HeadBuffer> = PerCpuArray::with_max_entries(1, 0);
+static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
 
 /// Exported records. The agent sets the size when it loads the programs.
 #[map]
@@ -69,9 +69,9 @@ fn has_port(bitmap: u32, port: u16) -> bool {
     PORTS.get(bitmap + port_word(port)).is_some_and(|word| word & port_bit(port) != 0)
 }
 
-/// This CPU's buffer for the beginning of a request.
+/// This CPU's place for the beginning of a request.
 #[inline(always)]
-pub fn head_buffer() -> Option<*mut HeadBuffer> {
+pub fn head() -> Option<*mut Head> {
     HEAD.get_ptr_mut(0)
 }
 
