@@ -14,6 +14,7 @@ pub mod cli;
 pub mod doctor;
 pub mod http;
 pub mod ledger;
+mod netlink;
 pub mod pipeline;
 pub mod shadow;
 pub mod tcp;

@@ -18,7 +18,6 @@ pub(crate) mod preflight;
 mod rate;
 mod record;
 mod ring;
-mod rtnetlink;
 mod segment;
 
 pub use attach::AttachMode;

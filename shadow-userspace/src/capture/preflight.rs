@@ -2,10 +2,12 @@
 
 use std::{fs, io};
 
-use netlink_packet_route::link::LinkLayerType;
 use nix::net::if_::if_nametoindex;
 
-use crate::capture::{CaptureError, rtnetlink};
+use crate::{
+    capture::CaptureError,
+    netlink::link::{self, Layer},
+};
 
 /// Capabilities that loading and attaching need (capabilities(7)): number and name.
 const NEEDED: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
@@ -43,10 +45,8 @@ fn missing_capabilities(set: u64, enters_namespace: bool) -> Vec<&'static str> {
 /// Lists the interfaces that exist, or says what it isn't.
 pub fn interface(name: &str, xdp: bool) -> Result<(), CaptureError> {
     if if_nametoindex(name).is_ok() {
-        // lo's frames have an Ethernet header as well.
-        let has_ethernet =
-            matches!(link_layer(name), None | Some(LinkLayerType::Ether | LinkLayerType::Loopback));
-        let refused = xdp && !has_ethernet;
+        // Where the kernel doesn't say, the driver will.
+        let refused = xdp && link::named(name).is_ok_and(|link| !link.layer.has_ethernet());
         return if refused { Err(CaptureError::NoEthernet { interface: name.to_owned() }) } else { Ok(()) };
     }
     let mut existing =
@@ -57,12 +57,7 @@ pub fn interface(name: &str, xdp: bool) -> Result<(), CaptureError> {
 
 /// Whether what is sent on it comes in on it.
 pub fn is_loopback(interface: &str) -> bool {
-    link_layer(interface) == Some(LinkLayerType::Loopback)
-}
-
-/// `None` if it can't be told.
-fn link_layer(interface: &str) -> Option<LinkLayerType> {
-    rtnetlink::link_layer(if_nametoindex(interface).ok()?).ok()?
+    link::named(interface).is_ok_and(|link| link.layer == Layer::Loopback)
 }
 
 fn interface_names() -> io::Result<Vec<String>> {

@@ -2,7 +2,6 @@
 
 mod attached;
 mod features;
-pub(super) mod link;
 mod modes;
 
 use crate::{
@@ -12,10 +11,10 @@ use crate::{
         device::{
             attached::Attached,
             features::{Offloads, XdpFeatures},
-            link::{Driver, Layer, Link},
         },
         kernel,
     },
+    netlink::link::{self, Driver, Layer, Link},
 };
 
 /// Everything about one device.

@@ -8,7 +8,6 @@
 mod check;
 mod device;
 mod kernel;
-mod netlink;
 mod programs;
 mod report;
 mod rights;

@@ -7,13 +7,15 @@ mod tap;
 
 use std::{io, thread, time::Duration};
 
-use crate::doctor::{
-    Check,
-    device::link::Link,
-    traffic::{
-        protocol::{Protocol, recognise},
-        tap::{Seen, Tap},
+use crate::{
+    doctor::{
+        Check,
+        traffic::{
+            protocol::{Protocol, recognise},
+            tap::{Seen, Tap},
+        },
     },
+    netlink::link::Link,
 };
 
 /// What was seen of one service port.

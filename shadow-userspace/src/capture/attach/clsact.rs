@@ -12,10 +12,12 @@ use aya::programs::{
 };
 use nix::errno::Errno;
 
-use crate::capture::{
-    CaptureError, EXPORT,
-    attach::claim::{Claim, Handle, Turn},
-    rtnetlink::{self, CLSACT, Filter},
+use crate::{
+    capture::{
+        CaptureError, EXPORT,
+        attach::claim::{Claim, Handle, Turn},
+    },
+    netlink::tc::{self, CLSACT, Filter},
 };
 
 /// The two directions of a clsact qdisc.
@@ -126,7 +128,7 @@ fn ours(interface: &str, device: u32, direction: TcAttachType) -> Result<Vec<(u1
 
 /// Sees to it that there is a clsact qdisc, and says whether it came with an agent.
 fn set_up_qdisc(interface: &str, device: u32) -> Result<bool, CaptureError> {
-    match rtnetlink::qdisc(device).map_err(failed(interface, "list qdiscs"))?.as_deref() {
+    match tc::qdisc(device).map_err(failed(interface, "list qdiscs"))?.as_deref() {
         None => {
             qdisc_add_clsact(interface)
                 .map_err(|error| failed(interface, "add a clsact qdisc")(io::Error::other(error)))?;
@@ -147,7 +149,7 @@ fn set_up_qdisc(interface: &str, device: u32) -> Result<bool, CaptureError> {
 fn remove_empty_qdisc(interface: &str, device: u32) {
     let is_empty = |direction| list(interface, device, direction).is_ok_and(|filters| filters.is_empty());
     if DIRECTIONS.into_iter().all(is_empty)
-        && let Err(error) = rtnetlink::delete_clsact(device)
+        && let Err(error) = tc::delete_clsact(device)
     {
         tracing::warn!("{interface}: can't remove the clsact qdisc: {error}");
     }
@@ -188,7 +190,7 @@ fn is_of_another_kind(error: &ProgramError) -> bool {
 }
 
 fn list(interface: &str, device: u32, direction: TcAttachType) -> Result<Vec<Filter>, CaptureError> {
-    rtnetlink::filters(device, direction).map_err(failed(interface, "list filters"))
+    tc::filters(device, direction).map_err(failed(interface, "list filters"))
 }
 
 fn index(interface: &str) -> Result<u32, CaptureError> {

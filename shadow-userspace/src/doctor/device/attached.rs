@@ -1,19 +1,19 @@
 //! What is attached to a device already: XDP programs, TCX programs, filters of clsact.
 
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
-use netlink_packet_route::{
-    RouteNetlinkMessage,
-    tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
-};
 
 use crate::{
     capture::{EXPORT, TAG, TAG_SKB},
-    doctor::{
-        Check,
-        device::link::{Link, XdpId},
-        netlink::{Wanted, route},
+    doctor::Check,
+    netlink::{
+        link::{Link, XdpId},
+        tc::{self, Filter},
     },
 };
+
+/// The two directions, in words and as they are asked for.
+const SIDES: [(&str, TcAttachType); 2] =
+    [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)];
 
 /// What is attached to a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn name(program: &ProgramInfo) -> String {
 
 fn tcx(interface: &str) -> Tcx {
     let mut found = Vec::new();
-    for (words, side) in [("ingress", TcAttachType::Ingress), ("egress", TcAttachType::Egress)] {
+    for (words, side) in SIDES {
         match SchedClassifier::query_tcx(interface, side) {
             Ok((_, programs)) => found.extend(
                 programs
@@ -141,41 +141,22 @@ fn no_tcx(error: &ProgramError) -> Tcx {
 }
 
 fn filters(index: u32) -> Option<Vec<String>> {
-    let sides = [("ingress", TcHandle::MIN_INGRESS), ("egress", TcHandle::MIN_EGRESS)];
     let mut found = Vec::new();
-    for (words, minor) in sides {
-        let mut message = TcMessage::default();
-        message.header.index = i32::try_from(index).ok()?;
-        message.header.parent = TcHandle { major: TcHandle::CLSACT.major, minor };
-        let answers = route(RouteNetlinkMessage::GetTrafficFilter(message), Wanted::All).ok()?;
-        found.extend(answers.iter().filter_map(filter).map(|filter| format!("{words} {filter}")));
+    for (words, side) in SIDES {
+        let filters = tc::filters(index, side).ok()?;
+        let filters = filters.iter().filter(|filter| !filter.is_head());
+        found.extend(filters.map(|filter| format!("{words} {}", filter_words(filter))));
     }
     Some(found)
 }
 
-/// `bpf 61 name`, or the kind of another filter. The kernel lists each chain's head too, which is no filter.
-fn filter(answer: &RouteNetlinkMessage) -> Option<String> {
-    let RouteNetlinkMessage::NewTrafficFilter(message) = answer else { return None };
-    if message.header.handle == TcHandle::UNSPEC {
-        return None;
+/// `bpf 61 name`, or the kind of another filter.
+fn filter_words(filter: &Filter) -> String {
+    let kind = filter.kind.as_deref().unwrap_or("unknown");
+    match filter.program {
+        Some(id) => format!("{kind} {}", described(id, filter.name.as_deref())),
+        None => kind.to_owned(),
     }
-    let (mut kind, mut id, mut name) = ("unknown", None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            TcAttribute::Kind(text) => kind = text,
-            TcAttribute::Options(options) => {
-                for option in options {
-                    match option {
-                        TcOption::Bpf(TcFilterBpfOption::ProgId(value)) => id = Some(*value),
-                        TcOption::Bpf(TcFilterBpfOption::ProgName(text)) => name = Some(text.as_str()),
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Some(id.map_or_else(|| kind.to_owned(), |id| format!("{kind} {}", described(id, name))))
 }
 
 #[cfg(test)]
@@ -231,21 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_read_from_the_answer() {
-        let mut message = TcMessage::default();
-        message.attributes = vec![
-            TcAttribute::Kind("bpf".to_owned()),
-            TcAttribute::Options(vec![
-                TcOption::Bpf(TcFilterBpfOption::ProgName(EXPORT.to_owned())),
-                TcOption::Bpf(TcFilterBpfOption::ProgId(61)),
-            ]),
-        ];
-        assert_eq!(filter(&RouteNetlinkMessage::NewTrafficFilter(message.clone())), None, "a chain's head");
-        message.header.handle = TcHandle { major: 0, minor: 1 };
-        let shown = filter(&RouteNetlinkMessage::NewTrafficFilter(message.clone()));
-        assert_eq!(shown.as_deref(), Some("bpf 61 shadow_export (a shadow-agent's)"));
-        message.attributes = vec![TcAttribute::Kind("flower".to_owned())];
-        let shown = filter(&RouteNetlinkMessage::NewTrafficFilter(message));
-        assert_eq!(shown.as_deref(), Some("flower"));
+    fn filters_are_named_by_their_kind_and_program() {
+        let kind = |kind: &str| Filter { kind: Some(kind.to_owned()), ..Filter::default() };
+        let ours = Filter { program: Some(61), name: Some(EXPORT.to_owned()), ..kind("bpf") };
+        assert_eq!(filter_words(&ours), "bpf 61 shadow_export (a shadow-agent's)");
+        assert_eq!(filter_words(&kind("flower")), "flower");
+        assert_eq!(filter_words(&Filter::default()), "unknown");
     }
 }

@@ -1,31 +1,31 @@
 //! What a device's driver can do and does: offloads by ethtool's netlink, XDP by the netdev family's (kernel 6.3 on).
 
-use netlink_packet_core::{DefaultNla, Emitable as _, NLA_F_NESTED, parse_string, parse_u64};
+use netlink_packet_core::{DefaultNla, parse_string, parse_u64};
 
-use crate::doctor::netlink::{attribute, attributes, generic};
+use crate::netlink::generic::{ask_family, attribute, attributes, nested};
 
 /// Offloads that decide how large the packets are that the programs see. True: on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::doctor) struct Offloads {
+pub(super) struct Offloads {
     /// Received segments are merged by the stack.
-    pub(in crate::doctor) gro: bool,
+    pub(super) gro: bool,
     /// Received segments are merged by the device, reversibly.
-    pub(in crate::doctor) gro_hw: bool,
+    pub(super) gro_hw: bool,
     /// Received segments are merged by the device, irreversibly.
-    pub(in crate::doctor) lro: bool,
+    pub(super) lro: bool,
     /// Sent super-packets are cut by the stack.
-    pub(in crate::doctor) gso: bool,
+    pub(super) gso: bool,
     /// Sent super-packets are cut by the device.
-    pub(in crate::doctor) tso: bool,
+    pub(super) tso: bool,
 }
 
 /// What the driver can do with XDP, by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::doctor) struct XdpFeatures {
+pub(super) struct XdpFeatures {
     /// Native XDP.
-    pub(in crate::doctor) native: bool,
+    pub(super) native: bool,
     /// Packets in several buffers, as with a large MTU.
-    pub(in crate::doctor) fragments: bool,
+    pub(super) fragments: bool,
 }
 
 /// Messages and attributes of linux/ethtool_netlink.h.
@@ -44,12 +44,10 @@ const NETDEV_XDP_ACT_BASIC: u64 = 1;
 const NETDEV_XDP_ACT_RX_SG: u64 = 32;
 
 /// The offloads of a device; `None` where the kernel doesn't say.
-pub(in crate::doctor) fn offloads(index: u32) -> Option<Offloads> {
-    let device = [DefaultNla::new(ETHTOOL_A_HEADER_DEV_INDEX, index.to_ne_bytes().to_vec())];
-    let mut header = vec![0; device.as_slice().buffer_len()];
-    device.as_slice().emit(&mut header);
-    let question = vec![DefaultNla::new(ETHTOOL_A_FEATURES_HEADER | NLA_F_NESTED, header)];
-    Some(active(&generic("ethtool", ETHTOOL_MSG_FEATURES_GET, question).ok()?))
+pub(super) fn offloads(index: u32) -> Option<Offloads> {
+    let device = DefaultNla::new(ETHTOOL_A_HEADER_DEV_INDEX, index.to_ne_bytes().to_vec());
+    let question = nested(ETHTOOL_A_FEATURES_HEADER, &[device]);
+    Some(active(&ask_family("ethtool", ETHTOOL_MSG_FEATURES_GET, &[question]).ok()?))
 }
 
 /// The answer holds a set of bits by their names: those that are there are on.
@@ -73,9 +71,9 @@ fn active(answer: &[u8]) -> Offloads {
 }
 
 /// What a device's driver says about XDP; `None` where the kernel has no such word.
-pub(in crate::doctor) fn xdp(index: u32) -> Option<XdpFeatures> {
+pub(super) fn xdp(index: u32) -> Option<XdpFeatures> {
     let device = DefaultNla::new(NETDEV_A_DEV_IFINDEX, index.to_ne_bytes().to_vec());
-    let answer = generic("netdev", NETDEV_CMD_DEV_GET, vec![device]).ok()?;
+    let answer = ask_family("netdev", NETDEV_CMD_DEV_GET, &[device]).ok()?;
     let flags = parse_u64(attribute(&answer, NETDEV_A_DEV_XDP_FEATURES)?.value()).ok()?;
     Some(XdpFeatures {
         native: flags & NETDEV_XDP_ACT_BASIC != 0,
@@ -85,13 +83,9 @@ pub(in crate::doctor) fn xdp(index: u32) -> Option<XdpFeatures> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use netlink_packet_core::Emitable as _;
 
-    fn nested(kind: u16, inner: &[DefaultNla]) -> DefaultNla {
-        let mut bytes = vec![0; inner.buffer_len()];
-        inner.emit(&mut bytes);
-        DefaultNla::new(kind | NLA_F_NESTED, bytes)
-    }
+    use super::*;
 
     #[test]
     fn bits_are_read_by_name() {

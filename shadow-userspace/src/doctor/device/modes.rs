@@ -3,15 +3,17 @@
 
 use aya::util::KernelVersion;
 
-use crate::doctor::{
-    Check,
-    device::{
-        Device,
-        attached::Tcx,
-        features::{Offloads, XdpFeatures},
-        link::Layer,
+use crate::{
+    doctor::{
+        Check,
+        device::{
+            Device,
+            attached::Tcx,
+            features::{Offloads, XdpFeatures},
+        },
+        kernel::TCX_SINCE,
     },
-    kernel::TCX_SINCE,
+    netlink::link::Layer,
 };
 
 /// The first kernel on which ours can be XDP programs.

@@ -16,7 +16,7 @@ use nix::{
 };
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::doctor::device::link::{Layer, Link};
+use crate::netlink::link::{Layer, Link};
 
 /// So many bytes of a packet are looked at.
 const SNAP: usize = 512;

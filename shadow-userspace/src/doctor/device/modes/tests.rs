@@ -1,9 +1,9 @@
 //! A table of devices, and what is said about each.
 
 use super::*;
-use crate::doctor::device::{
-    attached::Attached,
-    link::{Driver, Link, XdpId},
+use crate::{
+    doctor::device::attached::Attached,
+    netlink::link::{Driver, Link, XdpId},
 };
 
 const V6_18: KernelVersion = KernelVersion::new(6, 18, 0);

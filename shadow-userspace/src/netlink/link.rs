@@ -6,31 +6,32 @@ use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp},
 };
+use netlink_sys::protocols::NETLINK_ROUTE;
 
-use crate::doctor::netlink::{Wanted, route};
+use crate::netlink::{Wanted, ask, unreadable};
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::doctor) struct Link {
+pub struct Link {
     /// Its name.
-    pub(in crate::doctor) name: String,
+    pub name: String,
     /// Its number in this namespace.
-    pub(in crate::doctor) index: u32,
+    pub index: u32,
     /// Switched on.
-    pub(in crate::doctor) up: bool,
+    pub up: bool,
     /// What its packets begin with.
-    pub(in crate::doctor) layer: Layer,
+    pub layer: Layer,
     /// Largest packet in bytes, without the link header.
-    pub(in crate::doctor) mtu: u32,
+    pub mtu: u32,
     /// What drives it.
-    pub(in crate::doctor) driver: Driver,
+    pub driver: Driver,
     /// XDP programs on it.
-    pub(in crate::doctor) xdp: Vec<XdpId>,
+    pub xdp: Vec<XdpId>,
 }
 
 /// What packets begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::doctor) enum Layer {
+pub enum Layer {
     /// An Ethernet header.
     Ethernet,
     /// An Ethernet header, and the packets never leave the host.
@@ -39,9 +40,16 @@ pub(in crate::doctor) enum Layer {
     Other(String),
 }
 
+impl Layer {
+    /// Whether packets begin with an Ethernet header.
+    pub const fn has_ethernet(&self) -> bool {
+        matches!(self, Self::Ethernet | Self::Loopback)
+    }
+}
+
 /// What drives a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::doctor) enum Driver {
+pub enum Driver {
     /// A driver for hardware, or what a hypervisor shows as such.
     Hardware(String),
     /// The kernel itself: veth, bridge, wireguard …
@@ -52,7 +60,7 @@ pub(in crate::doctor) enum Driver {
 
 impl Driver {
     /// Its name, as tables know it.
-    pub(in crate::doctor) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Hardware(name) | Self::Virtual(name) => name,
             Self::Unknown => "an unknown driver",
@@ -62,34 +70,34 @@ impl Driver {
 
 /// An XDP program by its number, and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::doctor) struct XdpId {
+pub struct XdpId {
     /// `native`, `generic` or `offloaded`.
-    pub(in crate::doctor) mode: &'static str,
+    pub mode: &'static str,
     /// The program's id.
-    pub(in crate::doctor) id: u32,
+    pub id: u32,
 }
 
-/// Every device of this namespace.
+/// Every device of the thread's namespace that can be read.
 ///
 /// # Errors
 /// If the kernel doesn't answer.
-pub(in crate::doctor) fn all() -> io::Result<Vec<Link>> {
-    ask(LinkMessage::default(), Wanted::All)
+pub fn all() -> io::Result<Vec<Link>> {
+    links(LinkMessage::default(), Wanted::All)
 }
 
 /// One device.
 ///
 /// # Errors
-/// If it isn't there, or the kernel doesn't answer.
-pub(in crate::doctor) fn named(name: &str) -> io::Result<Link> {
+/// If it isn't there, or the kernel's answer can't be read.
+pub fn named(name: &str) -> io::Result<Link> {
     let mut message = LinkMessage::default();
     message.header.index = nix::net::if_::if_nametoindex(name)?;
-    ask(message, Wanted::One)?.pop().ok_or_else(|| io::ErrorKind::NotFound.into())
+    links(message, Wanted::One)?.pop().ok_or_else(unreadable)
 }
 
-fn ask(question: LinkMessage, wanted: Wanted) -> io::Result<Vec<Link>> {
-    let answers = route(RouteNetlinkMessage::GetLink(question), wanted)?;
-    let links = answers.into_iter().filter_map(|answer| match answer {
+fn links(question: LinkMessage, wanted: Wanted) -> io::Result<Vec<Link>> {
+    let answers = ask(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(question), wanted)?;
+    let links = answers.into_iter().flatten().filter_map(|answer| match answer {
         RouteNetlinkMessage::NewLink(link) => Some(link),
         _ => None,
     });
