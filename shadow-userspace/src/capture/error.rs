@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
+use crate::capture::Feature;
+
 /// Why capturing can't start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
@@ -25,14 +27,14 @@ pub enum CaptureError {
         missing: String,
     },
     /// The kernel lacks something.
-    #[error("this kernel ({kernel}) has no {feature}; it came with Linux {since}")]
+    #[error(
+        "this kernel ({kernel}) has no {}, which came with Linux {}: {}", feature.name, feature.since, feature.without
+    )]
     Kernel {
         /// The running kernel's version.
         kernel: String,
         /// What is missing.
-        feature: &'static str,
-        /// The version that brought it.
-        since: &'static str,
+        feature: Feature,
     },
     /// `--netns` can't be entered.
     #[error(

@@ -10,14 +10,47 @@ use nix::errno::Errno;
 
 use crate::capture::CaptureError;
 
-/// The oldest that is supported, by number and in words.
-const OLDEST: (KernelVersion, &str) = (KernelVersion::new(5, 15, 0), "5.15");
-/// The first with `bpf_loop`.
-const BPF_LOOP: KernelVersion = KernelVersion::new(5, 17, 0);
-/// The first with XDP programs that take packets in fragments, and `bpf_xdp_load_bytes`.
-const XDP_FRAGMENTS: (KernelVersion, &str) = (KernelVersion::new(5, 18, 0), "5.18");
-/// The first with TCX.
-const TCX: KernelVersion = KernelVersion::new(6, 6, 0);
+/// Something that not every kernel has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// What it is.
+    pub name: &'static str,
+    /// The version of Linux that brought it.
+    pub since: &'static str,
+    /// What is done, or is to be done, where it is missing.
+    pub without: &'static str,
+    version: KernelVersion,
+}
+
+/// Without it nothing works: the oldest kernel that is supported.
+const BASE: Feature = Feature {
+    name: "BPF features that the programs need",
+    since: "5.15",
+    without: "run a newer kernel",
+    version: KernelVersion::new(5, 15, 0),
+};
+
+const BPF_LOOP: Feature = Feature {
+    name: "bpf_loop",
+    since: "5.17",
+    without: "the agent, and not the kernel, follows the requests of a connection",
+    version: KernelVersion::new(5, 17, 0),
+};
+
+/// With it came `bpf_xdp_load_bytes`.
+const XDP: Feature = Feature {
+    name: "XDP for packets in fragments",
+    since: "5.18",
+    without: "use `--attach tc`",
+    version: KernelVersion::new(5, 18, 0),
+};
+
+const TCX: Feature = Feature {
+    name: "TCX links",
+    since: "6.6",
+    without: "TC attaches by netlink filters",
+    version: KernelVersion::new(6, 6, 0),
+};
 
 /// The running kernel.
 #[derive(Clone, Debug)]
@@ -39,8 +72,8 @@ impl Kernel {
             source: io::Error::other(error),
         })?;
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let tcx = probe_tcx().unwrap_or(version >= TCX);
-        Ok(Self { release: release.trim().to_owned(), version, tcx, bpf_loop: version >= BPF_LOOP })
+        let tcx = probe_tcx().unwrap_or(version >= TCX.version);
+        Ok(Self { release: release.trim().to_owned(), version, tcx, bpf_loop: version >= BPF_LOOP.version })
     }
 
     /// Its release as it says it itself, such as `6.1.0-44-amd64`.
@@ -67,22 +100,35 @@ impl Kernel {
         Self { bpf_loop: false, ..self }
     }
 
+    /// What it lacks of that which isn't always needed.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<Feature> {
+        let has = [(BPF_LOOP, self.bpf_loop), (XDP, self.version >= XDP.version), (TCX, self.tcx)];
+        has.into_iter().filter(|(_, has)| !has).map(|(feature, _)| feature).collect()
+    }
+
     /// Checks that it has what is needed; `xdp` says whether XDP is asked for.
     ///
     /// # Errors
     /// Names the feature and the version that brought it.
     pub fn require(&self, xdp: bool) -> Result<(), CaptureError> {
-        let missing = |feature, since| CaptureError::Kernel { kernel: self.release.clone(), feature, since };
-        if self.version < OLDEST.0 {
-            return Err(missing("BPF features that the programs need", OLDEST.1));
+        let needed = if xdp { &[BASE, XDP][..] } else { &[BASE] };
+        match needed.iter().find(|feature| self.version < feature.version) {
+            Some(&feature) => Err(CaptureError::Kernel { kernel: self.release.clone(), feature }),
+            None => Ok(()),
         }
-        if xdp && self.version < XDP_FRAGMENTS.0 {
-            return Err(missing(
-                "XDP for packets in fragments (`--attach tc` does without)",
-                XDP_FRAGMENTS.1,
-            ));
+    }
+
+    /// One that isn't running here.
+    #[cfg(test)]
+    pub(crate) fn of((major, minor, patch): (u8, u8, u16)) -> Self {
+        let version = KernelVersion::new(major, minor, patch);
+        Self {
+            release: format!("{major}.{minor}.{patch}-test"),
+            version,
+            tcx: version >= TCX.version,
+            bpf_loop: version >= BPF_LOOP.version,
         }
-        Ok(())
     }
 }
 
@@ -104,17 +150,6 @@ fn probe_tcx() -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn of(version: (u8, u8, u16)) -> Kernel {
-        let (major, minor, patch) = version;
-        let version = KernelVersion::new(major, minor, patch);
-        Kernel {
-            release: format!("{major}.{minor}.{patch}-test"),
-            version,
-            tcx: version >= TCX,
-            bpf_loop: version >= BPF_LOOP,
-        }
-    }
-
     #[test]
     fn each_version_has_what_came_with_it() {
         for (version, base, xdp, bpf_loop, tcx) in [
@@ -125,18 +160,20 @@ mod tests {
             ((6, 5, 9), true, true, true, false),
             ((6, 6, 0), true, true, true, true),
         ] {
-            let kernel = of(version);
+            let kernel = Kernel::of(version);
             let found = (kernel.require(false).is_ok(), kernel.require(true).is_ok());
             assert_eq!(found, (base, xdp), "{version:?}");
             assert_eq!((kernel.has_bpf_loop(), kernel.has_tcx()), (bpf_loop, tcx), "{version:?}");
+            let lacks = [(BPF_LOOP, bpf_loop), (XDP, xdp), (TCX, tcx)].into_iter().filter(|(_, has)| !has);
+            assert_eq!(kernel.lacks(), lacks.map(|(feature, _)| feature).collect::<Vec<_>>(), "{version:?}");
         }
     }
 
     #[test]
     fn what_is_missing_is_one_line_with_versions() {
-        let error = of((5, 10, 1)).require(false).unwrap_err().to_string();
+        let error = Kernel::of((5, 10, 1)).require(false).unwrap_err().to_string();
         assert!(error.contains("5.10.1-test") && error.contains("5.15"), "{error}");
-        let error = of((5, 15, 1)).require(true).unwrap_err().to_string();
+        let error = Kernel::of((5, 15, 1)).require(true).unwrap_err().to_string();
         assert!(error.contains("--attach tc") && error.contains("5.18"), "{error}");
     }
 }

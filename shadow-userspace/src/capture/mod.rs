@@ -2,7 +2,8 @@
 //!
 //! In the order of events: [`preflight`] and [`kernel`] say what is missing, [`mod@load`] brings the kernel programs
 //! and their maps into the kernel, [`attach`] hooks them to the interfaces, of another namespace by [`netns`], [`live`]
-//! holds it all, [`mod@ring`] is drained, [`record`] reads what was in it, and [`control`] changes the live maps and reads the counters.
+//! holds it all, [`mod@ring`] is drained, [`record`] reads what was in it, and [`control`] changes the live maps and
+//! reads the counters.
 //!
 //! Isolation (invariant 1): what is attached hangs on file descriptors of this process, so whichever way it ends,
 //! nothing stays attached; where the kernel can't do that, see [`attach`].
@@ -13,7 +14,7 @@ mod error;
 mod kernel;
 mod live;
 mod load;
-mod netns;
+pub(crate) mod netns;
 pub(crate) mod preflight;
 mod rate;
 mod record;
@@ -21,9 +22,10 @@ mod ring;
 mod segment;
 
 pub use attach::AttachMode;
+pub(crate) use attach::{failed, has_clsact, program};
 pub use control::{Control, KernelCounters};
 pub use error::CaptureError;
-pub use kernel::Kernel;
+pub use kernel::{Feature, Kernel};
 pub use live::{Live, LiveOptions};
 pub use load::{EXPORT, MIN_RING, Programs, TAG, TAG_SKB, load};
 pub use rate::{RateError, SampleRate};

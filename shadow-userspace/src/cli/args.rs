@@ -1,9 +1,7 @@
 //! What the command line understands: clap's view of it, and the agent's options made from it.
 
 use std::{
-    collections::HashSet,
     hash::{BuildHasher, RandomState},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -12,8 +10,12 @@ use shadow_common::SampleBy;
 
 use crate::{
     agent::{Options, SummaryFormat},
-    capture::{AttachMode, LiveOptions, SampleRate},
-    cli::{doctor::DoctorArgs, values},
+    capture::{LiveOptions, SampleRate},
+    cli::{
+        doctor::DoctorArgs,
+        place::{Place, once_each, sorted},
+        values,
+    },
     pipeline::PipelineLimits,
     shadow::{client::ClientOptions, connect::OWN_MARK, dispatch::DispatchOptions, upstream::Upstream},
 };
@@ -41,7 +43,7 @@ pub(super) enum Command {
 
     /// Say what this kernel, these interfaces and this user can do, and what to fix.
     ///
-    /// Changes nothing and attaches nothing. The exit code is 1 where `run` with the same interfaces would fail.
+    /// Changes nothing and attaches nothing. The exit code is 1 where `run` with the same arguments would fail.
     Doctor(DoctorArgs),
 }
 
@@ -52,9 +54,8 @@ pub(super) struct RunArgs {
     #[arg(long = "interface", value_name = "IF", required = true)]
     interfaces: Vec<String>,
 
-    /// Network namespace of the interfaces, such as /run/netns/NAME or /proc/PID/ns/net [default: the agent's own]
-    #[arg(long, value_name = "PATH")]
-    netns: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 
     /// Service port (1 to 65535) whose requests are mirrored; give it again for more ports
     #[arg(long = "port", value_name = "P", required = true, value_parser = values::port)]
@@ -71,11 +72,6 @@ pub(super) struct RunArgs {
     /// What the rate is a share of: of requests, or of connections or client addresses with all their requests
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     sample_by: By,
-
-    /// Where to attach: TC alone unless XDP does no harm (auto), XDP in the driver, XDP in the stack, TC alone, or TC
-    /// by netlink filters, as on kernels before 6.6 (clsact)
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
-    attach: Attach,
 
     /// Form of the summary on stdout: a table, or one JSON object on one line
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
@@ -115,16 +111,6 @@ pub(super) struct RunArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Attach {
-    #[default]
-    Auto,
-    XdpNative,
-    XdpGeneric,
-    Tc,
-    Clsact,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum By {
     #[default]
     Request,
@@ -141,18 +127,16 @@ enum Form {
 
 impl RunArgs {
     /// The agent's options.
-    pub(super) fn into_options(mut self) -> Options {
-        self.ports.sort_unstable();
-        self.ports.dedup();
+    pub(super) fn into_options(self) -> Options {
         let max_in_flight = self.max_in_flight as usize;
         Options {
             live: LiveOptions {
                 interfaces: once_each(self.interfaces),
-                netns: self.netns,
-                ports: self.ports,
+                netns: self.place.netns,
+                ports: sorted(self.ports),
                 rate: self.sample_rate,
                 sample_by: self.sample_by.into(),
-                attach: self.attach.into(),
+                attach: self.place.attach.into(),
                 ring_bytes: self.ring_size,
                 max_flows: self.max_flows,
                 export_responses: false,
@@ -182,29 +166,11 @@ impl RunArgs {
     }
 }
 
-/// Without what comes again, in order.
-fn once_each(names: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
-}
-
 /// Random enough that it isn't for ever the same connections that are sampled.
 fn seed() -> u32 {
     // The standard library keys its hash maps at random.
     let random = RandomState::new().hash_one(());
     (random >> 32) as u32
-}
-
-impl From<Attach> for AttachMode {
-    fn from(attach: Attach) -> Self {
-        match attach {
-            Attach::Auto => Self::Auto,
-            Attach::XdpNative => Self::XdpNative,
-            Attach::XdpGeneric => Self::XdpGeneric,
-            Attach::Tc => Self::Tc,
-            Attach::Clsact => Self::Clsact,
-        }
-    }
 }
 
 impl From<By> for SampleBy {

@@ -8,7 +8,13 @@ use std::{
 
 use clap::Args;
 
-use crate::{cli::values, doctor};
+use crate::{
+    cli::{
+        place::{Place, once_each, sorted},
+        values,
+    },
+    doctor,
+};
 
 /// `doctor`'s arguments.
 #[derive(Debug, Args)]
@@ -16,6 +22,9 @@ pub(super) struct DoctorArgs {
     /// Network interface to look at; give it again for more. Without it those that are up are listed
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
+
+    #[command(flatten)]
+    place: Place,
 
     /// Service port (1 to 65535) whose traffic on the interfaces is looked at; give it again for more
     #[arg(long = "port", value_name = "P", requires = "interfaces", value_parser = values::port)]
@@ -44,27 +53,29 @@ impl DoctorArgs {
     }
 
     fn into_options(self) -> doctor::Options {
-        let mut interfaces: Vec<String> = Vec::new();
-        for interface in self.interfaces {
-            if !interfaces.contains(&interface) {
-                interfaces.push(interface);
-            }
+        doctor::Options {
+            interfaces: once_each(self.interfaces),
+            netns: self.place.netns,
+            attach: self.place.attach.into(),
+            ports: sorted(self.ports),
+            look_for: self.look_for,
         }
-        let mut ports = self.ports;
-        ports.sort_unstable();
-        ports.dedup();
-        doctor::Options { interfaces, ports, look_for: self.look_for }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::Parser as _;
 
     use super::*;
-    use crate::cli::{
-        args::{Cli, Command},
-        usage::UsageError,
+    use crate::{
+        capture::AttachMode,
+        cli::{
+            args::{Cli, Command},
+            usage::UsageError,
+        },
     };
 
     fn options(arguments: &str) -> Result<doctor::Options, UsageError> {
@@ -84,6 +95,14 @@ mod tests {
         let none = options("").unwrap();
         assert_eq!((none.interfaces.len(), none.ports.len()), (0, 0));
         assert_eq!(none.look_for, Duration::from_secs(2));
+        assert_eq!((none.netns, none.attach), (None, AttachMode::Auto));
+    }
+
+    #[test]
+    fn the_place_is_told_as_run_is_told() {
+        let options = options("--interface a --netns /run/netns/x --attach xdp-generic").unwrap();
+        assert_eq!(options.netns.as_deref(), Some(Path::new("/run/netns/x")));
+        assert_eq!(options.attach, AttachMode::XdpGeneric);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod args;
 mod doctor;
 mod logging;
+mod place;
 mod usage;
 mod values;
 

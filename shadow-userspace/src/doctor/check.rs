@@ -16,6 +16,8 @@ pub struct Check {
 pub enum Verdict {
     /// As it should be.
     Ok,
+    /// Neither good nor bad: `run` isn't to do this.
+    Note,
     /// `run` works, though less well than it could, or there is reason to doubt that it does what is expected.
     Warning {
         /// What to do about it.
@@ -32,6 +34,11 @@ impl Check {
     /// As it should be.
     pub(super) fn ok(name: impl Into<String>, found: impl AsRef<str>) -> Self {
         Self::new(name, found, Verdict::Ok)
+    }
+
+    /// What nobody asked for.
+    pub(super) fn note(name: impl Into<String>, found: impl AsRef<str>) -> Self {
+        Self::new(name, found, Verdict::Note)
     }
 
     /// Works, but.
@@ -54,6 +61,7 @@ impl Verdict {
     pub(super) const fn status(&self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Note => "note",
             Self::Warning { .. } => "warning",
             Self::Problem { .. } => "problem",
         }
@@ -62,7 +70,7 @@ impl Verdict {
     /// What to do, where there is something to do.
     pub(super) fn advice(&self) -> Option<&str> {
         match self {
-            Self::Ok => None,
+            Self::Ok | Self::Note => None,
             Self::Warning { advice } | Self::Problem { advice } => Some(advice),
         }
     }

@@ -5,14 +5,13 @@ mod features;
 mod modes;
 
 use crate::{
-    capture::{CaptureError, preflight},
+    capture::{AttachMode, CaptureError, Kernel, preflight},
     doctor::{
         Check,
         device::{
             attached::Attached,
             features::{Offloads, XdpFeatures},
         },
-        kernel,
     },
     netlink::link::{self, Driver, Layer, Link},
 };
@@ -29,7 +28,7 @@ struct Device {
 }
 
 /// Looks at one interface: its lines, and the device if there is one.
-pub(super) fn checks(interface: &str) -> (Vec<Check>, Option<Link>) {
+pub(super) fn checks(interface: &str, kernel: &Kernel, attach: AttachMode) -> (Vec<Check>, Option<Link>) {
     if let Err(error) = preflight::interface(interface, false) {
         return (vec![missing(interface, &error)], None);
     }
@@ -40,11 +39,11 @@ pub(super) fn checks(interface: &str) -> (Vec<Check>, Option<Link>) {
     let device = Device {
         offloads: features::offloads(link.index),
         xdp_features: features::xdp(link.index),
-        attached: Attached::on(&link),
+        attached: Attached::on(&link, kernel),
         link: link.clone(),
     };
     let mut checks = vec![judge(&device.link), offloads(&device), device.attached.check(interface)];
-    checks.extend(modes::checks(&device, kernel::running()));
+    checks.extend(modes::checks(&device, kernel, attach));
     (checks, Some(link))
 }
 
@@ -130,7 +129,6 @@ fn offloads(device: &Device) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::device::attached::Tcx;
 
     fn link(name: &str, up: bool, layer: Layer, driver: Driver) -> Link {
         Link { name: name.to_owned(), index: 2, up, layer, mtu: 1500, driver, xdp: Vec::new() }
@@ -169,7 +167,8 @@ mod tests {
             (virtual_link, Some(Offloads::default()), "ok"),
             (eth0(), None, "ok"),
         ] {
-            let attached = Attached { xdp: Vec::new(), tcx: Tcx::Absent, filters: None };
+            let attached =
+                Attached { xdp: Vec::new(), tcx: Ok(Vec::new()), filters: None, ingress_qdisc: false };
             let device = Device { link, offloads: offload, xdp_features: None, attached };
             assert_eq!(offloads(&device).verdict.status(), status, "{device:?}");
         }
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_unknown_interface_is_a_problem_that_names_the_others() {
-        let (checks, link) = checks("no-such-if0");
+        let (checks, link) = checks("no-such-if0", &Kernel::of((6, 6, 0)), AttachMode::Auto);
         assert!(link.is_none());
         assert_eq!((checks.len(), checks[0].verdict.status()), (1, "problem"));
         assert!(checks[0].verdict.advice().is_some_and(|advice| advice.contains("lo")), "{checks:?}");

@@ -2,57 +2,39 @@
 
 use std::{fs, path::Path};
 
-use aya::util::KernelVersion;
+use crate::{
+    capture::{AttachMode, CaptureError, Kernel},
+    doctor::Check,
+};
 
-use crate::doctor::Check;
-
-/// The oldest supported.
-const OLDEST: KernelVersion = KernelVersion::new(5, 15, 0);
-
-/// What newer kernels bring, and what it is like without.
-const SINCE: [(KernelVersion, &str); 3] = [
-    (KernelVersion::new(5, 17, 0), "sampling by request in the kernel (bpf_loop, 5.17)"),
-    (KernelVersion::new(5, 18, 0), "XDP (5.18)"),
-    (TCX_SINCE, "TCX links (6.6), so TC attaches by netlink filters"),
-];
-
-/// The first kernel with TCX links.
-pub(super) const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
+const NAME: &str = "kernel";
 
 /// Looks at the running kernel.
-pub(super) fn checks() -> Vec<Check> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+pub(super) fn checks(kernel: &Kernel, attach: AttachMode) -> Vec<Check> {
     let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").ok();
     vec![
-        version(running(), release.trim()),
+        version(kernel, attach),
         btf(Path::new("/sys/kernel/btf/vmlinux").exists()),
         self::lockdown(lockdown.as_deref()),
     ]
 }
 
-/// The running kernel's version, if it can be read.
-pub(super) fn running() -> Option<KernelVersion> {
-    KernelVersion::current().ok()
+/// The line for a kernel that doesn't say what it is.
+pub(super) fn unknown(error: &CaptureError) -> Check {
+    Check::problem(NAME, error.to_string(), "is /proc mounted? Report this line if it is")
 }
 
-fn version(version: Option<KernelVersion>, release: &str) -> Check {
-    let Some(version) = version else {
-        return Check::warning(
-            "kernel",
-            format!("version {release:?} is of no known form"),
-            format!("shadow needs Linux {OLDEST} or newer; see below whether the programs load"),
-        );
-    };
-    if version < OLDEST {
-        let found = format!("{release} is older than {OLDEST}, the oldest supported");
-        return Check::problem("kernel", found, "run a newer kernel; from 6.6 on everything is there");
+fn version(kernel: &Kernel, attach: AttachMode) -> Check {
+    if let Err(error) = kernel.require(attach.xdp().is_some()) {
+        return Check::problem(NAME, error.to_string(), "from Linux 6.6 on everything is there");
     }
-    let missing: Vec<_> = SINCE.iter().filter(|(since, _)| version < *since).map(|&(_, what)| what).collect();
-    if missing.is_empty() {
-        return Check::ok("kernel", release);
+    let lacks = kernel.lacks();
+    if lacks.is_empty() {
+        return Check::ok(NAME, kernel.release());
     }
-    let found = format!("{release} has no {}", missing.join("; no "));
-    Check::warning("kernel", found, "it works without; a kernel from 6.6 on has everything")
+    let lacks = lacks.iter().map(|it| format!("no {} ({}): {}", it.name, it.since, it.without));
+    let found = format!("{} has {}", kernel.release(), lacks.collect::<Vec<_>>().join("; "));
+    Check::warning(NAME, found, "it works without; a kernel from 6.6 on has everything")
 }
 
 fn btf(exists: bool) -> Check {
@@ -81,23 +63,30 @@ mod tests {
 
     #[test]
     fn versions() {
-        for (kernel, status, words) in [
-            ((5, 14), "problem", "older than 5.15.0"),
+        const TC: AttachMode = AttachMode::Tc;
+        for (kernel, attach, status, words) in [
+            ((5, 14, 3), TC, "problem", "came with Linux 5.15"),
+            ((5, 15, 3), TC, "warning", "no bpf_loop (5.17): the agent, and not the kernel"),
+            ((5, 15, 3), AttachMode::XdpNative, "problem", "came with Linux 5.18"),
             (
-                (5, 15),
+                (5, 17, 3),
+                TC,
                 "warning",
-                "no sampling by request in the kernel (bpf_loop, 5.17); no XDP (5.18); no TCX",
+                "has no XDP for packets in fragments (5.18): use `--attach tc`; no TCX",
             ),
-            ((5, 17), "warning", "no XDP (5.18); no TCX"),
-            ((6, 5), "warning", "no TCX links (6.6)"),
-            ((6, 6), "ok", "release"),
-            ((7, 0), "ok", "release"),
+            (
+                (6, 5, 3),
+                AttachMode::XdpNative,
+                "warning",
+                "has no TCX links (6.6): TC attaches by netlink filters",
+            ),
+            ((6, 6, 3), TC, "ok", "6.6.3-test"),
+            ((7, 0, 3), AttachMode::XdpGeneric, "ok", "7.0.3-test"),
         ] {
-            let check = version(Some(KernelVersion::new(kernel.0, kernel.1, 3)), "release");
+            let check = version(&Kernel::of(kernel), attach);
             assert_eq!(check.verdict.status(), status, "{check:?}");
             assert!(check.found.contains(words), "{check:?}");
         }
-        assert_eq!(version(None, "x").verdict.status(), "warning");
     }
 
     #[test]

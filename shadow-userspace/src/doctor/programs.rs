@@ -5,12 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp};
-
+use aya::{
+    Ebpf,
+    programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp},
+};
 use shadow_common::SampleBy;
 
 use crate::{
-    capture::{AttachMode, CaptureError, EXPORT, Kernel, LiveOptions, MIN_RING, SampleRate, TAG, load},
+    capture::{
+        AttachMode, CaptureError, EXPORT, Kernel, LiveOptions, MIN_RING, Programs, SampleRate, TAG, TAG_SKB,
+        failed, load, preflight, program,
+    },
     doctor::Check,
 };
 
@@ -22,17 +27,19 @@ struct Loaded {
     took: Duration,
     /// Bytes of machine code of [`EXPORT`]; 0 if it is interpreted.
     jitted: u32,
-    /// What the kernel says to [`TAG`], which only XDP needs.
-    tag: Result<(), ProgramError>,
+    xdp: [LoadedXdp; 2],
 }
 
+/// An XDP program's name, and what the kernel says to it. Not every mode needs it.
+type LoadedXdp = (&'static str, Result<(), ProgramError>);
+
 /// Loads the programs, if this process may.
-pub(super) fn checks(capable: bool) -> Vec<Check> {
-    if !capable {
+pub(super) fn checks(kernel: &Kernel, attach: AttachMode) -> Vec<Check> {
+    if preflight::capabilities(false).is_err() {
         return vec![Check::warning(NAME, "not tried", "it needs the capabilities that are missing")];
     }
-    match try_load() {
-        Ok(loaded) => vec![judge(&loaded), jit(loaded.jitted, sysctl().as_deref())],
+    match try_load(kernel) {
+        Ok(loaded) => vec![judge(&loaded, attach), jit(loaded.jitted, sysctl().as_deref())],
         Err(error) => vec![Check::problem(
             NAME,
             error.to_string(),
@@ -41,20 +48,20 @@ pub(super) fn checks(capable: bool) -> Vec<Check> {
     }
 }
 
-fn try_load() -> Result<Loaded, CaptureError> {
+fn try_load(kernel: &Kernel) -> Result<Loaded, CaptureError> {
     let start = Instant::now();
     // Whole: programs are verified with their maps, the ring and the live ones included.
-    let mut programs = load(&options(), &Kernel::detect()?)?;
-    let ebpf = &mut programs.ebpf;
-    let failed = |program| move |source| CaptureError::Program { program, source };
-    let program = ebpf.program_mut(EXPORT).ok_or(CaptureError::Object(EXPORT))?;
-    let export: &mut SchedClassifier = program.try_into().map_err(failed(EXPORT))?;
+    let Programs { mut ebpf, ring: _ring, control: _control } = load(&options(), kernel)?;
+    let export: &mut SchedClassifier = program(&mut ebpf, EXPORT)?.try_into().map_err(failed(EXPORT))?;
     export.load().map_err(failed(EXPORT))?;
     let jitted = export.info().as_ref().map_or(0, ProgramInfo::size_jitted);
-    let program = ebpf.program_mut(TAG).ok_or(CaptureError::Object(TAG))?;
-    let tag: &mut Xdp = program.try_into().map_err(failed(TAG))?;
-    let tag = tag.load();
-    Ok(Loaded { took: start.elapsed(), jitted, tag })
+    let xdp = [load_xdp(&mut ebpf, TAG)?, load_xdp(&mut ebpf, TAG_SKB)?];
+    Ok(Loaded { took: start.elapsed(), jitted, xdp })
+}
+
+fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<LoadedXdp, CaptureError> {
+    let xdp: &mut Xdp = program(ebpf, name)?.try_into().map_err(failed(name))?;
+    Ok((name, xdp.load()))
 }
 
 /// The least that loads: what is in the maps makes no difference to the verifier.
@@ -74,15 +81,20 @@ fn options() -> LiveOptions {
     }
 }
 
-fn judge(loaded: &Loaded) -> Check {
-    let millis = loaded.took.as_millis();
-    match &loaded.tag {
-        Ok(()) => Check::ok(NAME, format!("loaded and verified in {millis} ms")),
-        Err(error) => Check::warning(
-            NAME,
-            format!("loaded and verified in {millis} ms, but for XDP: {error}"),
-            "`--attach auto` and `tc` work; the XDP modes don't",
-        ),
+fn judge(loaded: &Loaded, attach: AttachMode) -> Check {
+    let found = format!("loaded and verified in {} ms", loaded.took.as_millis());
+    let refused = |needed: fn(&str, AttachMode) -> bool| {
+        loaded.xdp.iter().find_map(|(name, result)| match result {
+            Err(error) if needed(name, attach) => Some(format!("{found}, but for {name}: {error}")),
+            _ => None,
+        })
+    };
+    if let Some(found) = refused(|name, attach| attach.xdp_program() == Some(name)) {
+        return Check::problem(NAME, found, "use `--attach tc`, which does without");
+    }
+    match refused(|_, _| true) {
+        Some(found) => Check::warning(NAME, found, "`--attach auto` and `tc` work without it"),
+        None => Check::ok(NAME, found),
     }
 }
 
@@ -132,16 +144,23 @@ mod tests {
     }
 
     #[test]
-    fn only_xdp_needs_the_tag() {
-        let loaded = |tag| Loaded { took: Duration::from_millis(7), jitted: 1, tag };
-        assert_eq!(judge(&loaded(Ok(()))), Check::ok(NAME, "loaded and verified in 7 ms"));
-        assert_eq!(judge(&loaded(Err(ProgramError::AlreadyLoaded))).verdict.status(), "warning");
-    }
-
-    #[test]
-    fn nothing_is_tried_in_vain() {
-        let checks = checks(false);
-        assert_eq!(checks.len(), 1);
-        assert_eq!(checks[0].verdict.status(), "warning");
+    fn only_xdp_needs_its_program() {
+        let loaded = |native, generic| {
+            let took = Duration::from_millis(7);
+            Loaded { took, jitted: 1, xdp: [(TAG, native), (TAG_SKB, generic)] }
+        };
+        let refused = || Err(ProgramError::AlreadyLoaded);
+        let fine = loaded(Ok(()), Ok(()));
+        assert_eq!(judge(&fine, AttachMode::XdpNative), Check::ok(NAME, "loaded and verified in 7 ms"));
+        for (loaded, attach, status) in [
+            (loaded(refused(), Ok(())), AttachMode::XdpNative, "problem"),
+            (loaded(refused(), Ok(())), AttachMode::XdpGeneric, "warning"),
+            (loaded(Ok(()), refused()), AttachMode::XdpNative, "warning"),
+            (loaded(Ok(()), refused()), AttachMode::XdpGeneric, "problem"),
+            (loaded(refused(), refused()), AttachMode::Auto, "warning"),
+            (loaded(refused(), refused()), AttachMode::Clsact, "warning"),
+        ] {
+            assert_eq!(judge(&loaded, attach).verdict.status(), status, "{attach:?}");
+        }
     }
 }

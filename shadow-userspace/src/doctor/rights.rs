@@ -7,10 +7,9 @@ use crate::{
 
 const NAME: &str = "capabilities";
 
-/// Whether this process may load and attach programs, and the line that says so.
-pub(super) fn check() -> (bool, Check) {
-    let checked = preflight::capabilities(false);
-    (checked.is_ok(), judge(&checked))
+/// The line that says whether this process may load and attach programs, and enter a namespace if it is to.
+pub(super) fn check(enters_namespace: bool) -> Check {
+    judge(&preflight::capabilities(enters_namespace))
 }
 
 fn judge(checked: &Result<(), CaptureError>) -> Check {

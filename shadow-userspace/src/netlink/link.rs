@@ -68,6 +68,9 @@ impl Driver {
     }
 }
 
+/// The mode of an XDP program that runs in the device itself.
+pub const OFFLOADED: &str = "offloaded";
+
 /// An XDP program by its number, and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct XdpId {
@@ -134,7 +137,7 @@ fn program(attribute: &LinkXdp) -> Option<XdpId> {
     match *attribute {
         LinkXdp::DrvProgId(id) => Some(XdpId { mode: "native", id }),
         LinkXdp::SkbProgId(id) => Some(XdpId { mode: "generic", id }),
-        LinkXdp::HwProgId(id) => Some(XdpId { mode: "offloaded", id }),
+        LinkXdp::HwProgId(id) => Some(XdpId { mode: OFFLOADED, id }),
         _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! Whose filters are whose: handles of TC filters, and sockets by which a living agent holds its own.
 //!
 //! Netlink filters outlive their agent, and two agents may share a device. A process id tells neither across
-//! containers, where every agent is process 1. So an agent binds an abstract Unix socket that is named for its filters' handle, in
-//! the namespace of the filters: the kernel closes it with the process, however that ends, and not before.
+//! containers, where every agent is process 1. So an agent binds an abstract Unix socket that is named for its filters'
+//! handle, in the namespace of the filters: the kernel closes it with the process, however that ends, and not before.
 
 use std::{
     hash::{BuildHasher as _, RandomState},

@@ -126,24 +126,31 @@ fn ours(interface: &str, device: u32, direction: TcAttachType) -> Result<Vec<(u1
     Ok(ours.filter_map(|filter| Some((filter.priority, Handle::parse(filter.handle)?))).collect())
 }
 
-/// Sees to it that there is a clsact qdisc, and says whether it came with an agent.
-fn set_up_qdisc(interface: &str, device: u32) -> Result<bool, CaptureError> {
+/// Whether there is a clsact qdisc; if not, there is room for it.
+///
+/// # Errors
+/// Another qdisc has its place, or the kernel can't be asked.
+pub fn has_clsact(interface: &str, device: u32) -> Result<bool, CaptureError> {
     match tc::qdisc(device).map_err(failed(interface, "list qdiscs"))?.as_deref() {
-        None => {
-            qdisc_add_clsact(interface)
-                .map_err(|error| failed(interface, "add a clsact qdisc")(io::Error::other(error)))?;
-            Ok(true)
-        }
-        Some(CLSACT) => {
-            let mut handles = Vec::new();
-            for direction in DIRECTIONS {
-                handles.extend(ours(interface, device, direction)?);
-            }
-            Ok(handles.iter().any(|(_, handle)| handle.qdisc_is_ours()))
-        }
+        None => Ok(false),
+        Some(CLSACT) => Ok(true),
         // It would take filters for egress and run them on ingress.
         Some(_) => Err(CaptureError::IngressQdisc { interface: interface.to_owned() }),
     }
+}
+
+/// Sees to it that there is a clsact qdisc, and says whether it came with an agent.
+fn set_up_qdisc(interface: &str, device: u32) -> Result<bool, CaptureError> {
+    if !has_clsact(interface, device)? {
+        qdisc_add_clsact(interface)
+            .map_err(|error| failed(interface, "add a clsact qdisc")(io::Error::other(error)))?;
+        return Ok(true);
+    }
+    let mut handles = Vec::new();
+    for direction in DIRECTIONS {
+        handles.extend(ours(interface, device, direction)?);
+    }
+    Ok(handles.iter().any(|(_, handle)| handle.qdisc_is_ours()))
 }
 
 fn remove_empty_qdisc(interface: &str, device: u32) {

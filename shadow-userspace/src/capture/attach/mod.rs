@@ -10,6 +10,8 @@ mod claim;
 mod clsact;
 mod xdp;
 
+pub(crate) use clsact::has_clsact;
+
 use aya::{
     Ebpf,
     programs::{
@@ -43,12 +45,22 @@ pub enum AttachMode {
 
 impl AttachMode {
     /// The mode of XDP, if that is asked for.
-    pub(super) const fn xdp(self) -> Option<XdpMode> {
+    pub(crate) const fn xdp(self) -> Option<XdpMode> {
         match self {
             Self::XdpNative => Some(XdpMode::Driver),
             Self::XdpGeneric => Some(XdpMode::Skb),
             Self::Auto | Self::Tc | Self::Clsact => None,
         }
+    }
+
+    /// The XDP program that it attaches, if any.
+    pub(crate) fn xdp_program(self) -> Option<&'static str> {
+        self.xdp().map(tag_name)
+    }
+
+    /// Whether TC attaches by filters of a clsact qdisc, and not by links.
+    pub(crate) fn takes_filters(self, kernel: &Kernel) -> bool {
+        self == Self::Clsact || !kernel.has_tcx()
     }
 }
 
@@ -137,12 +149,12 @@ fn one(
         (&[TcAttachType::Ingress, TcAttachType::Egress], "ingress and egress")
     };
     // TC first: from the first tag on there is someone to read it.
-    let by = if mode != AttachMode::Clsact && kernel.has_tcx() {
-        tcx(export(ebpf)?, interface, directions)?;
-        "TCX"
-    } else {
+    let by = if mode.takes_filters(kernel) {
         filters.push(clsact::Filters::attach(export(ebpf)?, interface, directions)?);
         "clsact filters"
+    } else {
+        tcx(export(ebpf)?, interface, directions)?;
+        "TCX"
     };
     let tc = format!("TC {sides} by {by}");
     let Some(xdp_mode) = mode.xdp() else { return Ok(format!("{interface} ({tc})")) };
@@ -182,10 +194,12 @@ const fn tag_name(mode: XdpMode) -> &'static str {
     if matches!(mode, XdpMode::Skb) { TAG_SKB } else { TAG }
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Program, CaptureError> {
+/// A program of the object by its name.
+pub(crate) fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Program, CaptureError> {
     ebpf.program_mut(name).ok_or(CaptureError::Object(name))
 }
 
-fn failed(program: &'static str) -> impl Fn(ProgramError) -> CaptureError {
+/// The error of loading or attaching a program.
+pub(crate) fn failed(program: &'static str) -> impl Fn(ProgramError) -> CaptureError {
     move |source| CaptureError::Program { program, source }
 }

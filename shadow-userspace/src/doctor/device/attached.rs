@@ -1,12 +1,14 @@
 //! What is attached to a device already: XDP programs, TCX programs, filters of clsact.
 
+use std::io;
+
 use aya::programs::{ProgramError, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
 
 use crate::{
-    capture::{EXPORT, TAG, TAG_SKB},
+    capture::{CaptureError, EXPORT, Kernel, TAG, TAG_SKB, has_clsact},
     doctor::Check,
     netlink::{
-        link::{Link, XdpId},
+        link::{Link, OFFLOADED, XdpId},
         tc::{self, Filter},
     },
 };
@@ -20,41 +22,33 @@ const SIDES: [(&str, TcAttachType); 2] =
 pub(in crate::doctor) struct Attached {
     /// XDP programs with where they run and, where it can be read, their name.
     pub(in crate::doctor) xdp: Vec<(XdpId, Option<String>)>,
-    /// TCX programs.
-    pub(in crate::doctor) tcx: Tcx,
+    /// TCX programs, `ingress 60 name`, or why they can't be asked for.
+    pub(in crate::doctor) tcx: Result<Vec<String>, String>,
     /// Filters of clsact, `egress bpf 61 name`; `None` if the kernel doesn't answer.
     pub(in crate::doctor) filters: Option<Vec<String>>,
-}
-
-/// TCX on a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::doctor) enum Tcx {
-    /// It is there, with these programs on it: `ingress 60 name`.
-    Programs(Vec<String>),
-    /// This kernel has none.
-    Absent,
-    /// It can't be asked for.
-    Unknown {
-        /// Why not.
-        reason: String,
-    },
+    /// The older qdisc has the place of the clsact one that filters of both directions need.
+    pub(in crate::doctor) ingress_qdisc: bool,
 }
 
 impl Attached {
     /// Looks at a device.
-    pub(in crate::doctor) fn on(link: &Link) -> Self {
+    pub(in crate::doctor) fn on(link: &Link, kernel: &Kernel) -> Self {
         let names = if link.xdp.is_empty() { Vec::new() } else { names() };
         let name_of = |id| names.iter().find(|(known, _)| *known == id).map(|(_, name)| name.clone());
+        let qdisc = has_clsact(&link.name, link.index);
         Self {
             xdp: link.xdp.iter().map(|&xdp| (xdp, name_of(xdp.id))).collect(),
-            tcx: tcx(&link.name),
+            tcx: if kernel.has_tcx() { tcx(&link.name) } else { Ok(Vec::new()) },
             filters: filters(link.index),
+            ingress_qdisc: matches!(qdisc, Err(CaptureError::IngressQdisc { .. })),
         }
     }
 
     /// The XDP program that keeps ours from the device: only one fits.
     pub(in crate::doctor) fn xdp_taken(&self) -> Option<String> {
-        self.xdp.first().map(|(xdp, name)| xdp_words(*xdp, name.as_deref()))
+        // One that runs in the device itself leaves the driver free.
+        let taken = self.xdp.iter().find(|(xdp, _)| xdp.mode != OFFLOADED);
+        taken.map(|(xdp, name)| xdp_words(*xdp, name.as_deref()))
     }
 
     /// The line that names it all.
@@ -63,13 +57,15 @@ impl Attached {
         let mut all: Vec<String> =
             self.xdp.iter().map(|(xdp, name)| xdp_words(*xdp, name.as_deref())).collect();
         match &self.tcx {
-            Tcx::Programs(programs) => all.extend(programs.iter().map(|program| format!("TCX {program}"))),
-            Tcx::Absent => {}
-            Tcx::Unknown { reason } => all.push(format!("TCX unknown ({reason})")),
+            Ok(programs) => all.extend(programs.iter().map(|program| format!("TCX {program}"))),
+            Err(reason) => all.push(format!("TCX unknown ({reason})")),
         }
         match &self.filters {
             Some(filters) => all.extend(filters.iter().map(|filter| format!("TC filter {filter}"))),
             None => all.push("TC filters unknown".to_owned()),
+        }
+        if self.ingress_qdisc {
+            all.push("an ingress qdisc".to_owned());
         }
         let found = if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
         let foreign = self
@@ -110,33 +106,24 @@ fn name(program: &ProgramInfo) -> String {
     String::from_utf8_lossy(program.name()).into_owned()
 }
 
-fn tcx(interface: &str) -> Tcx {
+fn tcx(interface: &str) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for (words, side) in SIDES {
-        match SchedClassifier::query_tcx(interface, side) {
-            Ok((_, programs)) => found.extend(
-                programs
-                    .iter()
-                    .map(|program| format!("{words} {}", described(program.id(), Some(&name(program))))),
-            ),
-            Err(error) => return no_tcx(&error),
-        }
+        let (_, programs) = SchedClassifier::query_tcx(interface, side).map_err(|error| no_tcx(&error))?;
+        let words_of =
+            |program: &ProgramInfo| format!("{words} {}", described(program.id(), Some(&name(program))));
+        found.extend(programs.iter().map(words_of));
     }
-    Tcx::Programs(found)
+    Ok(found)
 }
 
-fn no_tcx(error: &ProgramError) -> Tcx {
-    use nix::libc::{EINVAL, EPERM};
-
+fn no_tcx(error: &ProgramError) -> String {
     match error {
-        ProgramError::SyscallError(error) => match error.io_error.raw_os_error() {
-            Some(EINVAL) => Tcx::Absent,
-            Some(EPERM) => {
-                Tcx::Unknown { reason: "needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for names".to_owned() }
-            }
-            _ => Tcx::Unknown { reason: error.io_error.to_string() },
+        ProgramError::SyscallError(error) => match error.io_error.kind() {
+            io::ErrorKind::PermissionDenied => "needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for names".to_owned(),
+            _ => error.io_error.to_string(),
         },
-        other => Tcx::Unknown { reason: other.to_string() },
+        other => other.to_string(),
     }
 }
 
@@ -163,22 +150,28 @@ fn filter_words(filter: &Filter) -> String {
 mod tests {
     use super::*;
 
+    fn nothing() -> Attached {
+        Attached { xdp: Vec::new(), tcx: Ok(Vec::new()), filters: Some(Vec::new()), ingress_qdisc: false }
+    }
+
     fn attached(xdp: &[(&'static str, u32, Option<&str>)]) -> Attached {
         let xdp = xdp.iter().map(|&(mode, id, name)| (XdpId { mode, id }, name.map(str::to_owned)));
-        Attached { xdp: xdp.collect(), tcx: Tcx::Programs(Vec::new()), filters: Some(Vec::new()) }
+        Attached { xdp: xdp.collect(), ..nothing() }
     }
 
     #[test]
     fn everything_is_named() {
         assert_eq!(attached(&[]).check("eth0"), Check::ok("eth0 attached", "nothing"));
         let mut full = attached(&[("native", 57, Some("dispatcher"))]);
-        full.tcx = Tcx::Programs(vec!["ingress 60 cil_from_netdev".to_owned()]);
+        full.tcx = Ok(vec!["ingress 60 cil_from_netdev".to_owned()]);
         full.filters = Some(vec!["egress bpf 61 old".to_owned()]);
         let check = full.check("eth0");
         assert_eq!(
             check.found,
             "XDP native 57 dispatcher, TCX ingress 60 cil_from_netdev, TC filter egress bpf 61 old"
         );
+        let qdisc = Attached { ingress_qdisc: true, ..nothing() };
+        assert_eq!(qdisc.check("eth0"), Check::ok("eth0 attached", "an ingress qdisc"));
         assert_eq!(check.verdict.status(), "warning");
     }
 
@@ -191,24 +184,27 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said() {
-        let unknown =
-            Attached { xdp: Vec::new(), tcx: Tcx::Unknown { reason: "no rights".to_owned() }, filters: None };
+        let unknown = Attached { tcx: Err("no rights".to_owned()), filters: None, ..nothing() };
         assert_eq!(unknown.check("a").found, "TCX unknown (no rights), TC filters unknown");
-        let absent = Attached { tcx: Tcx::Absent, filters: Some(Vec::new()), ..unknown };
-        assert_eq!(absent.check("a").found, "nothing");
     }
 
     #[test]
-    fn a_kernel_without_tcx_is_told_from_missing_rights() {
-        use nix::libc::{EINVAL, ENODEV, EPERM};
+    fn missing_rights_are_named() {
+        use nix::libc::{ENODEV, EPERM};
 
         let answer = |errno| {
-            let io_error = std::io::Error::from_raw_os_error(errno);
+            let io_error = io::Error::from_raw_os_error(errno);
             no_tcx(&ProgramError::SyscallError(aya::sys::SyscallError { call: "bpf_prog_query", io_error }))
         };
-        assert_eq!(answer(EINVAL), Tcx::Absent);
-        assert!(matches!(answer(EPERM), Tcx::Unknown { reason } if reason.contains("CAP_NET_ADMIN")));
-        assert!(matches!(answer(ENODEV), Tcx::Unknown { reason } if reason.contains("No such device")));
+        assert!(answer(EPERM).contains("CAP_NET_ADMIN"));
+        assert!(answer(ENODEV).contains("No such device"));
+    }
+
+    #[test]
+    fn a_program_in_the_device_leaves_the_driver_free() {
+        assert_eq!(attached(&[(OFFLOADED, 3, None)]).xdp_taken(), None);
+        let both = attached(&[(OFFLOADED, 3, None), ("native", 4, Some("a"))]);
+        assert_eq!(both.xdp_taken().as_deref(), Some("XDP native 4 a"));
     }
 
     #[test]

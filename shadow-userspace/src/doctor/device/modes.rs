@@ -1,23 +1,17 @@
-//! What each way to attach (`--attach`) would do on a device. Only `auto` is `run`'s default, so none of these is a
-//! problem: what XDP can't do here, or costs, is a warning.
-
-use aya::util::KernelVersion;
+//! What each way to attach (`--attach`) would come to on a device. Of the one that is asked for, this is what `run` would
+//! meet; of the others it is a note.
 
 use crate::{
+    capture::{AttachMode, Kernel},
     doctor::{
         Check,
         device::{
             Device,
-            attached::Tcx,
             features::{Offloads, XdpFeatures},
         },
-        kernel::TCX_SINCE,
     },
     netlink::link::Layer,
 };
-
-/// The first kernel on which ours can be XDP programs.
-const XDP_SINCE: KernelVersion = KernelVersion::new(5, 18, 0);
 
 /// About the largest MTU, in bytes, whose packets fit one page beside XDP's headroom.
 const ONE_PAGE_MTU: u32 = 3520;
@@ -27,62 +21,113 @@ const REOPENING: [&str; 10] =
     ["bnxt_en", "ena", "i40e", "ice", "igb", "igc", "ixgbe", "ixgbevf", "mlx5_core", "virtio_net"];
 
 /// What to do instead.
-const AUTO: &str = "leave it at `--attach auto`";
+const AUTO: &str = "use `--attach auto`, which does without XDP";
 
-/// The lines for a device; `kernel` is the running one, where it is known.
-pub(super) fn checks(device: &Device, kernel: Option<KernelVersion>) -> Vec<Check> {
-    vec![tc(device, kernel), native(device, kernel), generic(device, kernel)]
+/// What `run` would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outlook {
+    /// It works and disturbs nothing.
+    Fine(String),
+    /// It works at a price, or it can't be told whether it works.
+    Doubtful { found: String, advice: String },
+    /// It would fail.
+    Refused { found: String, advice: String },
 }
 
-fn tc(device: &Device, kernel: Option<KernelVersion>) -> Check {
-    let name = format!("{} --attach auto, tc", device.link.name);
-    let tcx = match &device.attached.tcx {
-        Tcx::Programs(_) => true,
-        Tcx::Absent => false,
-        Tcx::Unknown { .. } => kernel.is_none_or(|kernel| kernel >= TCX_SINCE),
-    };
-    let by = if tcx { "TCX links" } else { "netlink filters, as this kernel has no TCX" };
-    Check::ok(name, format!("TC by {by}; disturbs nothing"))
-}
-
-fn native(device: &Device, kernel: Option<KernelVersion>) -> Check {
-    let name = format!("{} --attach xdp-native", device.link.name);
-    if let Some((found, advice)) = impossible(device, kernel) {
-        return Check::warning(name, found, advice);
+impl Outlook {
+    fn doubtful(found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Doubtful { found: found.into(), advice: advice.into() }
     }
-    let (found, advice) = match support(device) {
-        Support::None { source } => (format!("refused: {source}"), AUTO.to_owned()),
-        Support::Native { source, fragments } => match refusal(device, fragments) {
-            Some((found, advice)) => (found, advice),
-            None => {
-                let (found, advice) = disturbance(device);
-                (format!("works ({source}), but {found}"), advice.to_owned())
-            }
-        },
-    };
-    Check::warning(name, found, advice)
+
+    fn refused(why: impl std::fmt::Display, advice: impl Into<String>) -> Self {
+        Self::Refused { found: format!("refused: {why}"), advice: advice.into() }
+    }
 }
 
-fn generic(device: &Device, kernel: Option<KernelVersion>) -> Check {
-    let name = format!("{} --attach xdp-generic", device.link.name);
-    match impossible(device, kernel) {
-        Some((found, advice)) => Check::warning(name, found, advice),
-        None => {
-            Check::warning(name, "works, but the kernel may copy every packet for it to make headroom", AUTO)
+/// The lines for a device; `asked` is the mode that `run` would be given.
+pub(super) fn checks(device: &Device, kernel: &Kernel, asked: AttachMode) -> Vec<Check> {
+    use AttachMode::{Auto, Clsact, Tc, XdpGeneric, XdpNative};
+
+    let lines: [(&str, &[AttachMode]); 4] = [
+        ("auto, tc", &[Auto, Tc]),
+        ("clsact", &[Clsact]),
+        ("xdp-native", &[XdpNative]),
+        ("xdp-generic", &[XdpGeneric]),
+    ];
+    let checks = lines.iter().filter_map(|(words, modes)| {
+        let name = format!("{} --attach {words}", device.link.name);
+        Some(line(name, outlook(device, kernel, *modes.first()?), modes.contains(&asked)))
+    });
+    checks.collect()
+}
+
+fn line(name: String, outlook: Outlook, asked: bool) -> Check {
+    match outlook {
+        Outlook::Fine(found) if asked => Check::ok(name, found),
+        Outlook::Doubtful { found, advice } if asked => Check::warning(name, found, advice),
+        Outlook::Refused { found, advice } if asked => Check::problem(name, found, advice),
+        Outlook::Fine(found) | Outlook::Doubtful { found, .. } | Outlook::Refused { found, .. } => {
+            Check::note(name, found)
         }
     }
 }
 
-/// What keeps XDP from a device in either mode.
-fn impossible(device: &Device, kernel: Option<KernelVersion>) -> Option<(String, &'static str)> {
-    if let Layer::Other(layer) = &device.link.layer {
-        return Some((format!("refused: no Ethernet header on this device ({layer})"), AUTO));
+/// In the order in which `run` meets what is in the way.
+fn outlook(device: &Device, kernel: &Kernel, mode: AttachMode) -> Outlook {
+    let is_xdp = mode.xdp().is_some();
+    if let (true, Layer::Other(layer)) = (is_xdp, &device.link.layer) {
+        return Outlook::refused(format!("no Ethernet header on this device ({layer})"), AUTO);
     }
-    if kernel.is_some_and(|kernel| kernel < XDP_SINCE) {
-        return Some(("refused: it needs Linux 5.18".to_owned(), AUTO));
+    if let Err(error) = kernel.require(is_xdp) {
+        return Outlook::refused(error, AUTO);
     }
-    let taken = device.attached.xdp_taken()?;
-    Some((format!("taken by {taken}, and one fits"), "TC does without: leave it at `--attach auto`"))
+    let filters = mode.takes_filters(kernel);
+    if filters && device.attached.ingress_qdisc {
+        let why = "filters of both directions need a clsact qdisc, and an ingress one has its place";
+        let interface = &device.link.name;
+        return Outlook::refused(
+            why,
+            format!(
+                "replace it (`tc qdisc del dev {interface} ingress`, and add its filters to a clsact qdisc)"
+            ),
+        );
+    }
+    match mode {
+        AttachMode::XdpNative | AttachMode::XdpGeneric => xdp(device, mode),
+        _ if filters => Outlook::Fine("TC by netlink filters of a clsact qdisc; disturbs nothing".to_owned()),
+        _ => Outlook::Fine("TC by TCX links; disturbs nothing".to_owned()),
+    }
+}
+
+/// XDP in one of its modes, where nothing keeps it away as such.
+fn xdp(device: &Device, mode: AttachMode) -> Outlook {
+    if let Some(other) = device.attached.xdp_taken() {
+        return Outlook::doubtful(
+            format!("taken by {other}, and one fits: TC does without"),
+            "use `--attach auto`, or remove the other program",
+        );
+    }
+    if mode == AttachMode::XdpGeneric {
+        return Outlook::doubtful(
+            "works, but the kernel may copy every packet for it: to make headroom, and super-packets to make them \
+             linear",
+            AUTO,
+        );
+    }
+    match support(device) {
+        Support::None => Outlook::refused(format!("{} has no native XDP", device.link.driver.name()), AUTO),
+        Support::Unknown => Outlook::doubtful(
+            format!(
+                "may be refused: {} isn't known for it, and this kernel doesn't say",
+                device.link.driver.name()
+            ),
+            AUTO,
+        ),
+        Support::Native { source, fragments } => doubt(device, fragments).unwrap_or_else(|| {
+            let (found, advice) = disturbance(device);
+            Outlook::doubtful(format!("works ({source}), but {found}"), advice)
+        }),
+    }
 }
 
 /// Whether the driver has native XDP, and who says so.
@@ -92,9 +137,10 @@ enum Support {
         /// Whether packets may lie in several buffers; `None` if nobody says.
         fragments: Option<bool>,
     },
-    None {
-        source: String,
-    },
+    /// The driver says that it has none.
+    None,
+    /// Nobody says.
+    Unknown,
 }
 
 fn support(device: &Device) -> Support {
@@ -103,18 +149,16 @@ fn support(device: &Device) -> Support {
         Some(XdpFeatures { native: true, fragments }) => {
             Support::Native { source: "the driver says so", fragments: Some(fragments) }
         }
-        Some(XdpFeatures { native: false, .. }) => {
-            Support::None { source: format!("{driver} says that it has none") }
-        }
+        Some(XdpFeatures { native: false, .. }) => Support::None,
         None if driver == "veth" || REOPENING.contains(&driver) => {
             Support::Native { source: "by the driver's name; this kernel doesn't say", fragments: None }
         }
-        None => Support::None { source: format!("{driver} isn't known for it, and this kernel doesn't say") },
+        None => Support::Unknown,
     }
 }
 
-/// Settings for which drivers refuse native XDP that they have.
-fn refusal(device: &Device, fragments: Option<bool>) -> Option<(String, String)> {
+/// Settings for which some drivers refuse native XDP that they have.
+fn doubt(device: &Device, fragments: Option<bool>) -> Option<Outlook> {
     let (link, interface) = (&device.link, &device.link.name);
     if link.driver.name() == "virtio_net"
         && let Some(Offloads { lro, gro_hw, .. }) = device.offloads
@@ -122,11 +166,11 @@ fn refusal(device: &Device, fragments: Option<bool>) -> Option<(String, String)>
     {
         let found = "may be refused: the host merges packets (LRO or hardware GRO is on)";
         let advice = format!("{AUTO}, or `ethtool -K {interface} gro-hw off lro off` first");
-        return Some((found.to_owned(), advice));
+        return Some(Outlook::doubtful(found, advice));
     }
     if link.mtu > ONE_PAGE_MTU && fragments != Some(true) {
         let found = format!("may be refused: an MTU of {} needs several buffers to a packet", link.mtu);
-        return Some((found, format!("{AUTO}, or an MTU of at most {ONE_PAGE_MTU}")));
+        return Some(Outlook::doubtful(found, format!("{AUTO}, or an MTU of at most {ONE_PAGE_MTU}")));
     }
     None
 }
@@ -140,11 +184,11 @@ fn disturbance(device: &Device) -> (&'static str, &'static str) {
         ),
         driver if REOPENING.contains(&driver) => (
             "the first XDP program closes and reopens the queues: traffic pauses, and some cards lose queues to it",
-            "leave it at `--attach auto` unless this node is only being brought into service",
+            "use `--attach auto` unless this node is only being brought into service",
         ),
         _ => (
             "it isn't known whether this driver interrupts traffic for it",
-            "leave it at `--attach auto`, or try it on a node without users",
+            "use `--attach auto`, or try it on a node without users",
         ),
     }
 }

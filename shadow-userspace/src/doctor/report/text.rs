@@ -41,6 +41,7 @@ impl Report {
 const fn colour(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Ok => "\x1b[32m",
+        Verdict::Note => "\x1b[2m",
         Verdict::Warning { .. } => "\x1b[33m",
         Verdict::Problem { .. } => "\x1b[31m",
     }

@@ -6,7 +6,9 @@ use crate::{
     netlink::link::{Driver, Link, XdpId},
 };
 
-const V6_18: KernelVersion = KernelVersion::new(6, 18, 0);
+fn v6_18() -> Kernel {
+    Kernel::of((6, 18, 0))
+}
 
 fn device(driver: &str, xdp_features: Option<XdpFeatures>) -> Device {
     Device {
@@ -21,7 +23,12 @@ fn device(driver: &str, xdp_features: Option<XdpFeatures>) -> Device {
         },
         offloads: Some(Offloads { gro: true, gso: true, tso: true, ..Offloads::default() }),
         xdp_features,
-        attached: Attached { xdp: Vec::new(), tcx: Tcx::Programs(Vec::new()), filters: Some(Vec::new()) },
+        attached: Attached {
+            xdp: Vec::new(),
+            tcx: Ok(Vec::new()),
+            filters: Some(Vec::new()),
+            ingress_qdisc: false,
+        },
     }
 }
 
@@ -44,8 +51,7 @@ fn native_xdp() {
         (device("mlx5_core", None), "works (by the driver's name; this kernel doesn't say), but the first"),
         (device("veth", FULL), "works (the driver says so), but turns segmentation offload off for the peer"),
         (device("atlantic", FULL), "isn't known whether this driver interrupts"),
-        (device("e1000e", NONE), "refused: e1000e says that it has none"),
-        (device("e1000e", None), "refused: e1000e isn't known for it"),
+        (device("e1000e", None), "may be refused: e1000e isn't known for it"),
         (with(device("virtio_net", FULL), lro), "may be refused: the host merges packets"),
         (with(device("virtio_net", FULL), gro_hw), "may be refused: the host merges packets"),
         (with(device("ixgbe", FULL), lro), "works"),
@@ -54,11 +60,12 @@ fn native_xdp() {
         (with(device("veth", FULL), |it| it.link.mtu = 9000), "works"),
         (with(device("veth", None), |it| it.link.mtu = ONE_PAGE_MTU), "works"),
     ] {
-        let check = native(&device, Some(V6_18));
-        assert_eq!(check.name, "eth0 --attach xdp-native");
-        assert!(check.found.contains(words), "{words}: {check:?}");
-        assert_eq!(check.verdict.status(), "warning");
+        let outlook = outlook(&device, &v6_18(), AttachMode::XdpNative);
+        let Outlook::Doubtful { found, .. } = &outlook else { panic!("{words}: {outlook:?}") };
+        assert!(found.contains(words), "{words}: {found}");
     }
+    let none = outlook(&device("e1000e", NONE), &v6_18(), AttachMode::XdpNative);
+    assert!(matches!(&none, Outlook::Refused { found, .. } if found == "refused: e1000e has no native XDP"));
 }
 
 #[test]
@@ -68,32 +75,71 @@ fn what_keeps_every_xdp_program_away() {
         it.attached.xdp = vec![(XdpId { mode: "native", id: 57 }, Some("dispatcher".to_owned()))];
     });
     let plain = device("veth", FULL);
-    for (device, kernel, words) in [
-        (&wireguard, V6_18, "no Ethernet header on this device (none)"),
-        (&taken, V6_18, "taken by XDP native 57 dispatcher"),
-        (&plain, KernelVersion::new(5, 17, 9), "needs Linux 5.18"),
-    ] {
-        for check in [native(device, Some(kernel)), generic(device, Some(kernel))] {
-            assert!(check.found.contains(words), "{words}: {check:?}");
+    let old = Kernel::of((5, 17, 9));
+    for mode in [AttachMode::XdpNative, AttachMode::XdpGeneric] {
+        for (device, kernel, words) in [
+            (&wireguard, &v6_18(), "no Ethernet header on this device (none)"),
+            (&plain, &old, "came with Linux 5.18"),
+        ] {
+            let outlook = outlook(device, kernel, mode);
+            assert!(
+                matches!(&outlook, Outlook::Refused { found, .. } if found.contains(words)),
+                "{outlook:?}"
+            );
         }
+        // `run` goes on without it.
+        let outlook = outlook(&taken, &v6_18(), mode);
+        let words = "taken by XDP native 57 dispatcher";
+        assert!(matches!(&outlook, Outlook::Doubtful { found, .. } if found.contains(words)), "{outlook:?}");
     }
-    assert!(generic(&plain, Some(V6_18)).found.contains("may copy every packet"));
-    assert!(generic(&plain, None).found.contains("may copy every packet"));
+    let generic = outlook(&plain, &v6_18(), AttachMode::XdpGeneric);
+    let words = ["may copy every packet", "super-packets"];
+    assert!(
+        matches!(&generic, Outlook::Doubtful { found, .. } if words.iter().all(|words| found.contains(words))),
+        "{generic:?}"
+    );
 }
 
 #[test]
-fn tc_always_works() {
-    let absent = with(device("veth", FULL), |it| it.attached.tcx = Tcx::Absent);
-    let unknown =
-        with(device("veth", FULL), |it| it.attached.tcx = Tcx::Unknown { reason: "rights".to_owned() });
-    for (device, kernel, words) in [
-        (&device("veth", FULL), V6_18, "TCX links"),
-        (&absent, V6_18, "netlink filters"),
-        (&unknown, V6_18, "TCX links"),
-        (&unknown, KernelVersion::new(6, 5, 0), "netlink filters"),
+fn tc_works_unless_filters_have_no_place() {
+    let plain = device("veth", FULL);
+    let ingress = with(device("veth", FULL), |it| it.attached.ingress_qdisc = true);
+    let older = Kernel::of((6, 5, 0));
+    for (device, kernel, mode, words) in [
+        (&plain, &v6_18(), AttachMode::Auto, Some("TCX links")),
+        (&plain, &v6_18(), AttachMode::Clsact, Some("netlink filters")),
+        (&plain, &older, AttachMode::Auto, Some("netlink filters")),
+        (&ingress, &v6_18(), AttachMode::Auto, Some("TCX links")),
+        (&ingress, &v6_18(), AttachMode::Clsact, None),
+        (&ingress, &older, AttachMode::Auto, None),
+        (&ingress, &older, AttachMode::XdpGeneric, None),
     ] {
-        let check = tc(device, Some(kernel));
-        assert!(check.found.contains(words), "{words}: {check:?}");
-        assert_eq!(check.verdict.status(), "ok");
+        let outlook = outlook(device, kernel, mode);
+        match words {
+            Some(words) => assert!(
+                matches!(&outlook, Outlook::Fine(found) if found.contains(words)),
+                "{words}: {outlook:?}"
+            ),
+            None => assert!(
+                matches!(&outlook, Outlook::Refused { advice, .. } if advice.contains("tc qdisc del dev eth0")),
+                "{outlook:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn only_of_the_mode_that_is_asked_for_more_is_made_than_a_note() {
+    let loopback = with(device("loopback", NONE), |it| it.link.layer = Layer::Loopback);
+    for (asked, statuses) in [
+        (AttachMode::Auto, ["ok", "note", "note", "note"]),
+        (AttachMode::Tc, ["ok", "note", "note", "note"]),
+        (AttachMode::Clsact, ["note", "ok", "note", "note"]),
+        (AttachMode::XdpNative, ["note", "note", "problem", "note"]),
+        (AttachMode::XdpGeneric, ["note", "note", "note", "warning"]),
+    ] {
+        let checks = checks(&loopback, &v6_18(), asked);
+        let found: Vec<_> = checks.iter().map(|check| check.verdict.status()).collect();
+        assert_eq!(found, statuses, "{asked:?}");
     }
 }
