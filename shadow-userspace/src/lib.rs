@@ -16,5 +16,6 @@ pub mod http;
 pub mod ledger;
 mod netlink;
 pub mod pipeline;
+mod process;
 pub mod shadow;
 pub mod tcp;

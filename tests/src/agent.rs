@@ -145,8 +145,18 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Self::stop`].
-    pub fn stop_with_log(mut self) -> Result<(Vec<String>, Summary)> {
-        self.process.signal(Signal::SIGINT)?;
+    pub fn stop_with_log(self) -> Result<(Vec<String>, Summary)> {
+        self.stop_by(&[Signal::SIGINT])
+    }
+
+    /// The same by other signals, sent at once.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub fn stop_by(mut self, signals: &[Signal]) -> Result<(Vec<String>, Summary)> {
+        for &signal in signals {
+            self.process.signal(signal)?;
+        }
         let status = self.process.wait(STOP_LIMIT)?;
         let log = self.log().join("\n");
         if !status.success() {

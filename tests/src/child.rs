@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use nix::{
-    sys::signal::{self, SigSet, Signal},
+    sys::signal::{self, SigHandler, SigSet, Signal},
     unistd::Pid,
 };
 
@@ -33,7 +33,7 @@ impl Child {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Of its own process group: a terminal's Ctrl-C is the lab's to handle.
         command.process_group(0);
-        // SAFETY: between fork and exec only prctl and sigprocmask are called, which are async-signal-safe.
+        // SAFETY: between fork and exec only prctl, sigaction and sigprocmask are called, which are async-signal-safe.
         unsafe { command.pre_exec(die_with_parent) };
         let mut process = command.spawn().with_context(|| format!("{name} did not start"))?;
         let stdout = Lines::collect(process.stdout.take());
@@ -99,12 +99,15 @@ impl Drop for Child {
     }
 }
 
-/// The kernel kills the child when the thread that started it is gone; and the child takes signals that the lab blocks.
+/// The kernel kills the child when the thread that started it is gone; and the child takes signals that the lab blocks,
+/// and a SIGHUP that it ignores.
 fn die_with_parent() -> std::io::Result<()> {
     // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory of ours.
     if unsafe { nix::libc::prctl(nix::libc::PR_SET_PDEATHSIG, nix::libc::SIGKILL) } != 0 {
         return Err(std::io::Error::last_os_error());
     }
+    // SAFETY: the default action is no code of ours.
+    unsafe { signal::signal(Signal::SIGHUP, SigHandler::SigDfl)? };
     Ok(SigSet::empty().thread_set_mask()?)
 }
 

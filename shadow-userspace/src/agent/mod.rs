@@ -19,6 +19,7 @@ use crate::{
     agent::{
         capture_thread::{CaptureThread, Source},
         progress::Progress,
+        stop::{Held, Signals},
         summary::Summary,
     },
     budget::MemoryBudget,
@@ -84,6 +85,7 @@ pub enum AgentError {
 /// # Errors
 /// If capturing can't start or fails on the way.
 pub fn run(options: &Options) -> Result<(), AgentError> {
+    let held = stop::hold()?;
     let live = Live::attach(&options.live)?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -91,16 +93,18 @@ pub fn run(options: &Options) -> Result<(), AgentError> {
         .thread_name("shadow")
         .enable_all()
         .build()?;
-    let result = runtime.block_on(mirror(live, options));
+    let result = runtime.block_on(mirror(live, options, held));
     // Name resolution in a thread of the runtime may hang for long.
     runtime.shutdown_background();
     result
 }
 
-async fn mirror(live: Live, options: &Options) -> Result<(), AgentError> {
+async fn mirror(live: Live, options: &Options, held: Held) -> Result<(), AgentError> {
     let (attachment, control) = (live.attachment().to_owned(), live.control());
-    let signal = stop::signal()?;
+    let mut signals = Signals::listen()?;
+    drop(held);
     announce(&attachment, options);
+    let signal = async || signals.next().await;
     let (summary, end) = supervise(live, attachment, Some(control), options, signal).await?;
     summary.print(options.summary);
     end
@@ -124,14 +128,14 @@ fn live_sampler(control: Control) -> Sampler {
     Sampler::new(move |flow| control.draw(flow, random()))
 }
 
-/// Captures from `source` and mirrors until `stop` is ready or the capture ends. A capture that failed in order
+/// Captures from `source` and mirrors until there is a `signal` or the capture ends. A capture that failed in order
 /// still has a summary.
 async fn supervise<S: Source>(
     source: S,
     attachment: String,
     control: Option<Control>,
     options: &Options,
-    stop: impl Future<Output = ()>,
+    mut signal: impl AsyncFnMut(),
 ) -> Result<(Summary, Result<(), AgentError>), AgentError> {
     let began = Instant::now();
     let ledger = Ledger::new();
@@ -146,13 +150,13 @@ async fn supervise<S: Source>(
     let mut capture = CaptureThread::spawn(source, pipeline)?;
     let progress = Progress::start(ledger.clone(), control.clone(), capture.gauges(), latency.clone());
     tokio::select! {
-        () = stop => {}
+        () = signal() => tracing::info!("stopping; a second signal gives up copies on their way"),
         () = capture.ended() => {}
     }
     // The source lives until here, and its counters with it.
     let capture = capture.stop().await;
     let grace = if capture.is_some() { options.grace } else { Duration::ZERO };
-    dispatcher.close(grace).await;
+    dispatcher.close(until_signal(grace, &mut signal)).await;
     progress.stop().await;
 
     let end = capture.ok_or(AgentError::Panicked)?;
@@ -167,6 +171,11 @@ async fn supervise<S: Source>(
     };
     drop(end.source);
     Ok((summary, end.result.map_err(AgentError::from)))
+}
+
+async fn until_signal(limit: Duration, signal: &mut impl AsyncFnMut()) {
+    // Over by itself or by the signal: both is an end.
+    tokio::time::timeout(limit, signal()).await.ok();
 }
 
 #[cfg(test)]

@@ -1,37 +1,77 @@
-//! Signals: the first SIGINT or SIGTERM stops the agent in order, a second one at once.
+//! Signals: the first stops the agent in order, a second one gives up the copies that are still on their way.
+//!
+//! Isolation (invariant 1): TC filters are removed by the agent and by nobody else, so no signal that it can take may end
+//! the process, from before anything is attached until nothing is any more.
 
-use std::io;
+use std::{future::poll_fn, io, task::Poll};
 
-use tokio::signal::unix::{Signal, SignalKind, signal as listen};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use tokio::signal::unix::{self, SignalKind};
 
-/// The exit code of a process that a SIGINT ended, as shells count it.
-const INTERRUPTED: i32 = 130;
+use crate::process;
 
-/// Listens from now on; ready at the first signal.
-pub(super) fn signal() -> io::Result<impl Future<Output = ()>> {
-    let mut signals =
-        Signals { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? };
-    Ok(async move {
-        signals.next().await;
-        tracing::info!("stopping; a second signal stops at once");
-        tokio::spawn(async move {
-            signals.next().await;
-            // The capture thread has detached by now, or the kernel does it with the process' end.
-            std::process::exit(INTERRUPTED);
-        });
-    })
+/// Those that are sent to be told to stop.
+const STOP: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
+
+/// Others that would end the process. Whoever started it may have had it ignore them, as nohup does.
+const OTHERS: [Signal; 5] =
+    [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGALRM, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// Keeps signals waiting until it is dropped, on the thread that made it and those that it starts.
+pub(super) struct Held {
+    before: SigSet,
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+/// Keeps signals waiting from now on.
+pub(super) fn hold() -> io::Result<Held> {
+    let all: SigSet = STOP.into_iter().chain(OTHERS).collect();
+    Ok(Held { before: all.thread_swap_mask(SigmaskHow::SIG_BLOCK)? })
 }
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It is the mask that the thread had.
+        self.before.thread_set_mask().ok();
+    }
+}
+
+/// Every signal that is listened to.
+pub(super) struct Signals(Vec<unix::Signal>);
 
 impl Signals {
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
+    /// Listens from now on, and to those that were held.
+    pub(super) fn listen() -> io::Result<Self> {
+        let signals = wanted(process::set("SigIgn")?);
+        let listen = |signal| unix::signal(SignalKind::from_raw(signal as i32));
+        Ok(Self(signals.into_iter().map(listen).collect::<io::Result<_>>()?))
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        poll_fn(|context| {
+            let mut came = self.0.iter_mut().map(|signal| signal.poll_recv(context).is_ready());
+            if came.any(|came| came) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// `ignored` has a bit for each signal that this process was started to ignore.
+fn wanted(ignored: u64) -> Vec<Signal> {
+    let listened = OTHERS.into_iter().filter(|&signal| ignored & (1 << (signal as i32 - 1)) == 0);
+    STOP.into_iter().chain(listened).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_stays_ignored_but_for_what_tells_to_stop() {
+        assert_eq!(wanted(0).len(), STOP.len() + OTHERS.len());
+        // Signals 1 and 2.
+        let under_nohup = wanted(0b11);
+        assert!(!under_nohup.contains(&Signal::SIGHUP) && under_nohup.contains(&Signal::SIGINT));
+        assert_eq!(wanted(u64::MAX), STOP);
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     capture::{AttachMode, Run, SampleRate, Segment},
     pipeline::Note,
-    shadow::testing::{Peer, assert_ledger, refusing},
+    shadow::testing::{Peer, assert_ledger, read_request, refusing},
 };
 
 /// What the source was asked, in order; runs of equal entries are one.
@@ -131,10 +131,19 @@ fn options(upstream: Upstream) -> Options {
     }
 }
 
+/// A signal after which no other comes.
+fn once(first: impl Future<Output = ()>) -> impl AsyncFnMut() {
+    let mut first = Some(first);
+    async move || match first.take() {
+        Some(first) => first.await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn live(fate: Fate, stop: impl Future<Output = ()>) -> (Result<(), AgentError>, Vec<&'static str>) {
     let source = FakeSource::new(fate);
     let diary = Arc::clone(&source.diary);
-    let end = supervise(source, "nothing".to_owned(), None, &options(refusing().await), stop).await;
+    let end = supervise(source, "nothing".to_owned(), None, &options(refusing().await), once(stop)).await;
     let result = end.and_then(|(summary, end)| {
         assert_eq!((summary.requests.sampled, summary.requests.in_flight()), (0, 0));
         end
@@ -162,7 +171,7 @@ async fn what_is_in_the_ring_when_the_agent_stops_is_still_mirrored() {
     (source.left, source.lost) = (left, 2);
     let options = options(peer.upstream());
     let (summary, end) =
-        supervise(source, String::new(), None, &options, std::future::ready(())).await.unwrap();
+        supervise(source, String::new(), None, &options, once(std::future::ready(()))).await.unwrap();
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 1), ("ring_full", 2), ("loop", 1), ("shutdown", 1)]);
     assert_eq!((summary.connections, summary.flows.flows_total), (1, 1));
@@ -183,11 +192,44 @@ async fn the_source_is_told_where_requests_end() {
         tokio::time::timeout(Duration::from_secs(10), told_one).await.unwrap();
     };
     let options = options(refusing().await);
-    let (summary, _) = supervise(source, String::new(), None, &options, stop).await.unwrap();
+    let (summary, _) = supervise(source, String::new(), None, &options, once(stop)).await.unwrap();
     let next = 100 + u32::try_from(TALK.len()).unwrap();
     let resync = Resync { run: 100, next, what: Resync::RESUME };
     assert_eq!(*told.lock().unwrap(), [Note { flow: segment(0, 0, b"").flow, resync }]);
     assert_eq!(summary.flows.requests_framed, 1);
+}
+
+#[tokio::test]
+async fn a_second_signal_gives_up_copies_on_their_way() {
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let peer = Peer::spawn(move |mut stream| {
+        let arrived = arrived.clone();
+        async move {
+            // Never answers.
+            while read_request(&mut stream).await?.is_some() {
+                arrived.send(()).ok();
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let request: (u8, u32, &[u8]) = (tcp_flags::ACK, 100, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let left = vec![(tcp_flags::SYN, 99, &b""[..]), request];
+    let mut source = FakeSource::new(Fate::Lives);
+    source.left = left;
+    let diary = Arc::clone(&source.diary);
+    let options = Options { grace: Duration::from_secs(3600), ..options(peer.upstream()) };
+    let mut signals = 0;
+    let signal = async || {
+        signals += 1;
+        if signals == 2 {
+            arrivals.recv().await.unwrap();
+            assert!(diary.lock().unwrap().contains(&"detach"));
+        }
+    };
+    let (summary, end) = supervise(source, String::new(), None, &options, signal).await.unwrap();
+    end.unwrap();
+    assert_ledger(&summary.requests, &[("shutdown", 1)]);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! What must hold before anything is loaded. Each check that fails is one clear line.
 
-use std::{fs, io};
+use std::io;
 
 use nix::net::if_::if_nametoindex;
 
 use crate::{
     capture::CaptureError,
     netlink::link::{self, Layer},
+    process,
 };
 
 /// Capabilities that loading and attaching need (capabilities(7)): number and name.
@@ -20,16 +21,10 @@ const CAP_SYS_ADMIN: u32 = 21;
 /// # Errors
 /// Names the capabilities that are missing.
 pub fn capabilities(enters_namespace: bool) -> Result<(), CaptureError> {
-    let status = fs::read_to_string("/proc/self/status")
+    let effective = process::set("CapEff")
         .map_err(|source| CaptureError::System { what: "/proc/self/status", source })?;
-    let missing = missing_capabilities(effective(&status).unwrap_or(0), enters_namespace);
+    let missing = missing_capabilities(effective, enters_namespace);
     if missing.is_empty() { Ok(()) } else { Err(CaptureError::Capabilities { missing: missing.join(", ") }) }
-}
-
-/// The effective set in the text of `/proc/PID/status`.
-fn effective(status: &str) -> Option<u64> {
-    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(set.trim(), 16).ok()
 }
 
 fn missing_capabilities(set: u64, enters_namespace: bool) -> Vec<&'static str> {
@@ -76,13 +71,6 @@ mod tests {
         assert_eq!(missing_capabilities(1 << 12 | 1 << 38, false), ["CAP_BPF"]);
         assert_eq!(missing_capabilities(1 << 21, true), ["CAP_NET_ADMIN"]);
         assert_eq!(missing_capabilities(1 << 12 | 1 << 38 | 1 << 39, true), ["CAP_SYS_ADMIN"]);
-    }
-
-    #[test]
-    fn reads_the_effective_set() {
-        let status = "Name:\tx\nCapPrm:\t0000000000000001\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n";
-        assert_eq!(effective(status), Some(0x1ff_ffff_ffff));
-        assert_eq!(effective("Name:\tx\n"), None);
     }
 
     #[test]

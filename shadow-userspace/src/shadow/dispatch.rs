@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::{
@@ -62,9 +62,12 @@ pub struct ShadowSink {
 pub struct Dispatcher {
     client: ShadowClient,
     latency: Arc<Latency>,
-    close: oneshot::Sender<Duration>,
+    close: oneshot::Sender<Grace>,
     task: JoinHandle<()>,
 }
+
+/// Ready, by its sender's drop, when copies get no more time.
+type Grace = oneshot::Receiver<()>;
 
 /// Starts sending what the sink is given.
 #[must_use]
@@ -112,11 +115,20 @@ impl Dispatcher {
         &self.client
     }
 
-    /// Takes no more requests, finishes what is queued for at most `grace`, then drops what is left.
-    pub async fn close(self, grace: Duration) {
+    /// Takes no more requests, finishes what is queued until `grace` is ready, then drops what is left.
+    pub async fn close(self, grace: impl Future<Output = ()>) {
+        let (over, ended) = oneshot::channel();
         // Both fail only if the worker is gone already.
-        self.close.send(grace).ok();
-        if let Err(error) = self.task.await {
+        self.close.send(ended).ok();
+        let mut task = self.task;
+        let end = tokio::select! {
+            end = &mut task => end,
+            () = grace => {
+                drop(over);
+                task.await
+            }
+        };
+        if let Err(error) = end {
             tracing::error!(%error, "the dispatcher failed");
         }
     }
@@ -132,14 +144,19 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self, mut closing: oneshot::Receiver<Duration>) {
+    async fn run(mut self, mut closing: oneshot::Receiver<Grace>) {
         let grace = tokio::select! {
             grace = &mut closing => grace,
             () = self.send_all() => closing.await,
         };
         self.requests.close();
         // Without a word from the dispatcher it was dropped: no grace.
-        let _ = tokio::time::timeout(grace.unwrap_or_default(), self.finish()).await;
+        if let Ok(grace) = grace {
+            tokio::select! {
+                () = self.finish() => {}
+                _ = grace => {}
+            }
+        }
         self.shut_down.store(true, Ordering::Relaxed);
         while let Some(request) = self.requests.recv().await {
             request.ticket.settle(Outcome::Dropped(DropReason::Shutdown));

@@ -1,11 +1,23 @@
 //! TC by netlink filters, as on kernels before 6.6: they outlive a killed agent, and two agents may share a device.
 
-use std::path::Path;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 use shadow_tests::{
-    agent::Agent,
+    agent::{Agent, binary},
     attached::Attached,
+    child::{Child, poll},
     compare::compare,
+    lab::NIC,
     scene::{Kind, Scene, Service},
 };
 
@@ -15,6 +27,8 @@ use crate::{
     load, on_nic, says, to_v2,
 };
 
+/// For an agent to start or to end.
+const LIMIT: Duration = Duration::from_secs(20);
 const LEFT: &str = "that an agent left when it was killed";
 
 fn start(scene: &Scene) -> Agent {
@@ -29,6 +43,59 @@ fn filters_do_what_links_do_and_leave_nothing() {
     assert_eq!((attached.tcx.len(), attached.filters.len(), attached.clsact), (0, 2, true), "{attached:?}");
     let mirrored = assert_exact_from(&scene, agent, &scene.lab.client, &load(&scene, "clsact"));
     assert!(attachment(&mirrored).contains("by clsact filters"), "{}", mirrored.describe());
+    assert!(on_nic(&scene).is_nothing(), "{:?}", on_nic(&scene));
+}
+
+/// Whatever ends the agent short of SIGKILL, also twice and before it is done with starting or stopping.
+#[test]
+fn no_signal_leaves_filters() {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+
+    let Some(scene) = scene(Kind::Plain) else { return };
+    for signals in [&[SIGHUP][..], &[SIGQUIT], &[SIGUSR1], &[SIGTERM, SIGINT], &[SIGHUP, SIGQUIT, SIGINT]] {
+        let agent = start(&scene);
+        assert_eq!(on_nic(&scene).filters.len(), 2);
+        let (_, summary) = agent.stop_by(signals).unwrap();
+        assert!(summary.balances(), "{summary:?}");
+        assert!(on_nic(&scene).is_nothing(), "{signals:?}: {:?}", on_nic(&scene));
+    }
+}
+
+/// A signal that comes while the programs attach waits until that is done.
+#[test]
+fn a_signal_in_the_middle_of_attaching_leaves_nothing() {
+    let Some(scene) = scene(Kind::Plain) else { return };
+    let mut command = scene.lab.gateway.command(binary().unwrap());
+    command.args(["run", "--interface", NIC, "--port", "80", "--shadow", "http://10.78.0.2:80"]);
+    let mut agent = Child::spawn("shadow-agent", command.args(["--attach", "clsact"])).unwrap();
+    let status = PathBuf::from(format!("/proc/{}/status", agent.pid()));
+    poll(LIMIT, "signals to be held", || {
+        let set = fs::read_to_string(&status)?;
+        let set = set.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or_default();
+        let held = u64::from_str_radix(set.trim(), 16)? & (1 << (Signal::SIGTERM as i32 - 1)) != 0;
+        Ok(held.then_some(()))
+    })
+    .unwrap();
+    agent.signal(Signal::SIGTERM).unwrap();
+    assert!(agent.wait(LIMIT).unwrap().success(), "{:?}", agent.stderr().all());
+    assert!(says(&agent.stderr().all(), "by clsact filters"), "{:?}", agent.stderr().all());
+    assert!(on_nic(&scene).is_nothing(), "{:?}", on_nic(&scene));
+}
+
+/// As when its terminal is closed: nobody reads what it says any more.
+#[test]
+fn a_hangup_with_nobody_to_talk_to_leaves_nothing() {
+    let Some(scene) = scene(Kind::Plain) else { return };
+    let mut command = scene.lab.gateway.command(binary().unwrap());
+    command.args(["run", "--interface", NIC, "--port", "80", "--shadow", "http://10.78.0.2:80"]);
+    command.args(["--attach", "clsact"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut agent = command.spawn().unwrap();
+    drop(agent.stdout.take());
+    let log = BufReader::new(agent.stderr.take().unwrap());
+    let attached = log.lines().map_while(Result::ok).any(|line| line.contains("attached"));
+    assert!(attached && on_nic(&scene).filters.len() == 2);
+    signal::kill(Pid::from_raw(agent.id().cast_signed()), Signal::SIGHUP).unwrap();
+    poll(LIMIT, "the agent's end", || Ok(agent.try_wait()?)).unwrap();
     assert!(on_nic(&scene).is_nothing(), "{:?}", on_nic(&scene));
 }
 

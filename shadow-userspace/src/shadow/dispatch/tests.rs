@@ -1,6 +1,8 @@
 //! The ledger under every kind of v2, exactly.
 
-use tokio::{io::AsyncReadExt, sync::Notify};
+use std::time::Duration;
+
+use tokio::{io::AsyncReadExt, sync::Notify, time::sleep};
 
 use super::*;
 use crate::{
@@ -50,7 +52,7 @@ async fn every_request_is_mirrored_by_a_v2_that_answers() {
         sink.deliver(captured(&ledger, GET, b""));
     }
     let (latency, client) = (Arc::clone(dispatcher.latency()), dispatcher.client().clone());
-    dispatcher.close(LONG).await;
+    dispatcher.close(sleep(LONG)).await;
     assert_ledger(&ledger.snapshot(), &[("mirrored", 1000)]);
     assert!(latency.total().p50 > Duration::ZERO);
     assert_eq!(peer.accepted(), client.connections());
@@ -64,7 +66,7 @@ async fn requests_that_cannot_be_sent_and_a_v2_that_is_not_there() {
         sink.deliver(captured(&ledger, GET, b""));
     }
     sink.deliver(captured(&ledger, "GET /a`b HTTP/1.1\r\nHost: a\r\n\r\n", b""));
-    dispatcher.close(LONG).await;
+    dispatcher.close(sleep(LONG)).await;
     assert_ledger(&ledger.snapshot(), &[("connect", 10), ("unsendable", 1)]);
 }
 
@@ -76,7 +78,7 @@ async fn a_black_hole_times_out_every_copy() {
     for _ in 0..30 {
         sink.deliver(captured(&ledger, GET, b""));
     }
-    dispatcher.close(LONG).await;
+    dispatcher.close(sleep(LONG)).await;
     assert_ledger(&ledger.snapshot(), &[("timeout", 30)]);
 }
 
@@ -100,7 +102,7 @@ async fn a_hanging_v2_fills_the_places_then_the_queue_then_costs_copies() {
     assert!(began.elapsed() < Duration::from_secs(1), "never blocks");
     assert_eq!(ledger.snapshot().drops().collect::<Vec<_>>(), [(DropReason::QueueFull, 100)]);
 
-    dispatcher.close(Duration::from_millis(20)).await;
+    dispatcher.close(sleep(Duration::from_millis(20))).await;
     sink.deliver(captured(&ledger, GET, b""));
     assert_ledger(&ledger.snapshot(), &[("queue_full", 100), ("shutdown", 9)]);
 }
@@ -124,7 +126,7 @@ async fn shutdown_lets_copies_finish_within_the_grace() {
     for _ in 0..7 {
         sink.deliver(captured(&ledger, GET, b""));
     }
-    let closing = tokio::spawn(dispatcher.close(LONG));
+    let closing = tokio::spawn(dispatcher.close(sleep(LONG)));
     tokio::task::yield_now().await;
     release.send(true).unwrap();
     closing.await.unwrap();
@@ -161,7 +163,7 @@ async fn the_memory_is_given_back_when_the_copy_is_done() {
     }
     arrived.notified().await;
     assert_eq!(budget.used(), 3000);
-    dispatcher.close(Duration::ZERO).await;
+    dispatcher.close(std::future::ready(())).await;
     assert_eq!(budget.used(), 0);
     assert_ledger(&ledger.snapshot(), &[("shutdown", 3)]);
 }
