@@ -1,7 +1,7 @@
 //! Signals: the first stops the agent in order, a second one gives up the copies that are still on their way.
 //!
-//! Isolation (invariant 1): TC filters are removed by the agent and by nobody else, so no signal that it can take may end
-//! the process, from before anything is attached until nothing is any more.
+//! Isolation (invariant 1): TC filters are removed by the agent and by nobody else, so no signal that it can take may
+//! end the process, from before anything is attached until nothing is any more.
 
 use std::{future::poll_fn, io, task::Poll};
 

@@ -1,7 +1,7 @@
 //! Questions to the kernel over netlink: takes one request, gives all answers. Asking needs no rights and no tools.
 //!
-//! [`link`] is about devices, [`tc`] about their qdiscs and filters, [`generic`] about whatever has a family of its own.
-//! A socket belongs to the network namespace of the thread that asks.
+//! [`link`] is about devices, [`tc`] about their qdiscs and filters, [`generic`] about whatever has a family of its
+//! own. A socket belongs to the network namespace of the thread that asks.
 
 pub mod generic;
 pub mod link;

@@ -1,5 +1,5 @@
-//! What each way to attach (`--attach`) would come to on a device. Of the one that is asked for, this is what `run` would
-//! meet; of the others it is a note.
+//! What each way to attach (`--attach`) would come to on a device. Of the one that is asked for, this is what `run`
+//! would meet; of the others it is a note.
 
 use crate::{
     capture::{AttachMode, Kernel},
@@ -48,17 +48,17 @@ impl Outlook {
 pub(super) fn checks(device: &Device, kernel: &Kernel, asked: AttachMode) -> Vec<Check> {
     use AttachMode::{Auto, Clsact, Tc, XdpGeneric, XdpNative};
 
-    let lines: [(&str, &[AttachMode]); 4] = [
-        ("auto, tc", &[Auto, Tc]),
-        ("clsact", &[Clsact]),
-        ("xdp-native", &[XdpNative]),
-        ("xdp-generic", &[XdpGeneric]),
+    let lines = [
+        ("auto, tc", Auto, [Auto, Tc].contains(&asked)),
+        ("clsact", Clsact, asked == Clsact),
+        ("xdp-native", XdpNative, asked == XdpNative),
+        ("xdp-generic", XdpGeneric, asked == XdpGeneric),
     ];
-    let checks = lines.iter().filter_map(|(words, modes)| {
-        let name = format!("{} --attach {words}", device.link.name);
-        Some(line(name, outlook(device, kernel, *modes.first()?), modes.contains(&asked)))
-    });
-    checks.collect()
+    let interface = &device.link.name;
+    let check = |(words, mode, asked)| {
+        line(format!("{interface} --attach {words}"), outlook(device, kernel, mode), asked)
+    };
+    lines.map(check).into()
 }
 
 fn line(name: String, outlook: Outlook, asked: bool) -> Check {
