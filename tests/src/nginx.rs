@@ -14,6 +14,9 @@ use crate::{
 /// Where the service behind nginx listens, within its namespace.
 pub const BEHIND: &str = "127.0.0.1:9000";
 
+/// Below it nginx answers before it has read a request's body.
+pub const EARLY: &str = "/early/";
+
 /// A running nginx.
 #[derive(Debug)]
 pub struct Nginx {
@@ -100,6 +103,8 @@ http {{
     server {{
         listen {PORT} backlog=1024;
         listen [::]:{PORT} backlog=1024;
+        # Answers as soon as it has the head; the body is read and thrown away.
+        location {EARLY} {{ return 200 "early"; }}
         location / {{
             proxy_pass http://behind;
             proxy_http_version 1.1;
