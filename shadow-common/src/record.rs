@@ -22,7 +22,7 @@ pub mod tcp_flags {
 ///
 /// A *run* begins at a request start that the kernel is sure of, [`RecordHeader::request_seq`], and lasts to the next
 /// one. All records of a run say the same start, so that the agent finds its place again whatever was left out before.
-/// A record with neither [`SAMPLED`] nor [`OPEN`] carries no payload: it tells of the flow.
+/// A record with neither [`marks::SAMPLED`] nor [`marks::OPEN`] carries no payload: it tells of the flow.
 pub mod marks {
     /// The request at the run's start is in the sample.
     pub const SAMPLED: u8 = 0x01;
