@@ -1,12 +1,8 @@
 //! curl as the user, nginx as v1 and v2: their access logs must tell the same.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{collections::BTreeMap, fs};
 
-use common::{COPIES_LIMIT, scene};
+use crate::common::{COPIES_LIMIT, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     lab::Family,

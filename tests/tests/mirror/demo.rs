@@ -1,12 +1,8 @@
 //! The demo passes, and leaves nothing behind, also when it is interrupted.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{fs, process::Command, time::Duration};
 
-use common::{SHADOW_LAB, root};
+use crate::common::{SHADOW_LAB, root};
 use nix::sys::signal::Signal;
 use shadow_tests::{
     agent::binary,

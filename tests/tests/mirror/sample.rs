@@ -1,12 +1,8 @@
 //! Sampling: of requests over few long connections as many as the rate says; by connection and by client all or none.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{Mirrored, keep_asking, mirror, scene};
+use crate::common::{Mirrored, keep_asking, mirror, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     compare::compare,

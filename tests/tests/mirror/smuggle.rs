@@ -1,13 +1,9 @@
 //! Clients that hide a request in a body, at the start of a segment of its own, while the service has answered already:
 //! v2 receives nothing that v1 did not take for a request.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{in_the_middle, scene};
+use crate::common::{in_the_middle, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     lab::Family,

@@ -1,10 +1,8 @@
 //! The lab proves itself before it judges the agent: what it sends arrives, what differs is found, nothing is left.
 
-mod common;
-
 use std::{path::Path, time::Duration};
 
-use common::{SHADOW_LAB, root};
+use crate::common::{SHADOW_LAB, root};
 use shadow_tests::{
     attached::Attached,
     compare::compare,

@@ -1,16 +1,12 @@
 //! Wrong input gets one clear line and changes nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::Command,
 };
 
-use common::scene;
+use crate::common::scene;
 use shadow_tests::{
     agent::binary,
     attached::Attached,

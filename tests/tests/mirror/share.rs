@@ -1,10 +1,8 @@
 //! What leaves the kernel follows the sample rate, not the traffic.
 
-mod common;
-
 use std::path::Path;
 
-use common::{SHADOW_LAB, root};
+use crate::common::{SHADOW_LAB, root};
 use shadow_tests::{
     bench::{
         share::{MOST_AT_ONE_PERCENT, Share},

@@ -1,16 +1,12 @@
 //! Requests as they may look on the wire: Hosts of every form, pipelining, slow writers, and what is not mirrored.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     time::Duration,
 };
 
-use common::{COPIES_LIMIT, scene};
+use crate::common::{COPIES_LIMIT, scene};
 use shadow_tests::{
     agent::{Agent, Options, Summary},
     lab::Family,

@@ -1,9 +1,5 @@
 //! An agent that comes later: connections that are open already are picked up at their next request.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
@@ -11,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use common::{COPIES_LIMIT, in_the_middle, keep_asking, scene};
+use crate::common::{COPIES_LIMIT, in_the_middle, keep_asking, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     lab::Family,

@@ -1,12 +1,8 @@
 //! A copy is never copied: where the agent sees its own copies, or those of another.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{net::SocketAddr, path::Path};
 
-use common::{COPIES_LIMIT, Mirrored, SHADOW_LAB, mirror, scene};
+use crate::common::{COPIES_LIMIT, Mirrored, SHADOW_LAB, mirror, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     compare::compare,

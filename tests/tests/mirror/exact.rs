@@ -1,10 +1,8 @@
 //! At 100 %, v2 receives exactly what users sent, byte for byte.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{mirror, root, scene};
+use crate::common::{mirror, root, scene};
 use shadow_tests::{
     agent::Options,
     compare::compare,

@@ -1,13 +1,9 @@
 //! Changes while the agent runs: on real packets, each takes effect with the next request.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::scene;
 use anyhow::Result;
-use common::scene;
 use shadow_common::SampleBy;
 use shadow_tests::{
     child::poll,

@@ -1,10 +1,8 @@
 //! Whatever happens to v2 or to the agent, users don't notice (invariant 1), and the ledger says what happened.
 
-mod common;
-
 use std::{net::SocketAddr, path::Path, sync::atomic::Ordering, thread, time::Duration};
 
-use common::{Mirrored, SHADOW_LAB, mirror, scene};
+use crate::common::{Mirrored, SHADOW_LAB, mirror, scene};
 use shadow_tests::{
     agent::{Agent, Options},
     attached::Attached,

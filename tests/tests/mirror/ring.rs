@@ -1,12 +1,8 @@
 //! The ring: an agent that is stopped for a while, and how often one that runs is woken.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
-
-mod common;
-
 use std::{fs, path::Path, thread, time::Duration};
 
-use common::{COPIES_LIMIT, scene};
+use crate::common::{COPIES_LIMIT, scene};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
