@@ -6,7 +6,7 @@ use shadow_common::{Direction, FlowKey, Resync, marks, tcp_flags};
 
 use super::*;
 use crate::{
-    capture::{AttachMode, Run, SampleRate, Segment},
+    capture::{Run, Segment},
     pipeline::Note,
     shadow::testing::{Peer, assert_ledger, read_request, refusing},
 };
@@ -110,16 +110,8 @@ fn options(upstream: Upstream) -> Options {
     Options {
         live: LiveOptions {
             interfaces: vec!["test0".to_owned()],
-            netns: None,
             ports: vec![8080],
-            rate: SampleRate::ALL,
-            sample_by: shadow_common::SampleBy::Request,
-            attach: AttachMode::Auto,
-            ring_bytes: 1 << 20,
-            max_flows: 16,
-            export_responses: false,
-            own_mark: 0,
-            seed: 0,
+            ..LiveOptions::default()
         },
         upstream,
         client: ClientOptions { own_mark: 0, ..ClientOptions::default() },

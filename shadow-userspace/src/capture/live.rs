@@ -38,6 +38,25 @@ pub struct LiveOptions {
     pub seed: u32,
 }
 
+impl Default for LiveOptions {
+    /// Everything of no port on no interface, with the limits that `run` has by default.
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            netns: None,
+            ports: Vec::new(),
+            rate: SampleRate::ALL,
+            sample_by: SampleBy::default(),
+            attach: AttachMode::default(),
+            ring_bytes: 16 << 20,
+            max_flows: 65_536,
+            export_responses: false,
+            own_mark: 0,
+            seed: 0,
+        }
+    }
+}
+
 /// The programs, attached; dropping it detaches them.
 pub struct Live {
     /// `None` once detached.

@@ -9,12 +9,11 @@ use aya::{
     Ebpf,
     programs::{ProgramError, ProgramInfo, SchedClassifier, Xdp},
 };
-use shadow_common::SampleBy;
 
 use crate::{
     capture::{
-        AttachMode, CaptureError, EXPORT, Kernel, LiveOptions, MIN_RING, Programs, SampleRate, TAG, TAG_SKB,
-        failed, load, preflight, program,
+        AttachMode, CaptureError, EXPORT, Kernel, LiveOptions, MIN_RING, Programs, TAG, TAG_SKB, failed,
+        load, preflight, program,
     },
     doctor::Check,
 };
@@ -66,19 +65,7 @@ fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<LoadedXdp, CaptureErr
 
 /// The least that loads: what is in the maps makes no difference to the verifier.
 fn options() -> LiveOptions {
-    LiveOptions {
-        interfaces: Vec::new(),
-        netns: None,
-        ports: Vec::new(),
-        rate: SampleRate::ALL,
-        sample_by: SampleBy::Request,
-        attach: AttachMode::Auto,
-        ring_bytes: MIN_RING,
-        max_flows: 1,
-        export_responses: false,
-        own_mark: 0,
-        seed: 0,
-    }
+    LiveOptions { ring_bytes: MIN_RING, max_flows: 1, ..LiveOptions::default() }
 }
 
 fn judge(loaded: &Loaded, attach: AttachMode) -> Check {

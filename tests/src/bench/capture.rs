@@ -51,13 +51,10 @@ impl Capture {
             netns: Some(gateway.path()),
             ports: vec![PORT],
             rate,
-            sample_by: shadow_common::SampleBy::Request,
             attach,
             ring_bytes: RING_BYTES,
-            max_flows: 65_536,
-            export_responses: false,
-            own_mark: 0,
             seed: std::process::id(),
+            ..LiveOptions::default()
         };
         let live = Live::attach(&options)?;
         let control = live.control();

@@ -28,7 +28,7 @@ use shadow_tests::{
     netns::Namespace,
     scene::{Kind, Scene},
 };
-use shadow_userspace::capture::{AttachMode, EXPORT, Kernel, LiveOptions, MIN_RING, SampleRate, load};
+use shadow_userspace::capture::{AttachMode, EXPORT, Kernel, LiveOptions, MIN_RING, load};
 
 #[derive(Debug, Deserialize)]
 struct Report {
@@ -227,17 +227,5 @@ fn filters_of_clsact_are_named() {
 
 /// What loads and is attached to nothing.
 fn nowhere() -> LiveOptions {
-    LiveOptions {
-        interfaces: Vec::new(),
-        netns: None,
-        ports: Vec::new(),
-        rate: SampleRate::ALL,
-        sample_by: shadow_common::SampleBy::Request,
-        attach: AttachMode::Tc,
-        ring_bytes: MIN_RING,
-        max_flows: 1,
-        export_responses: false,
-        own_mark: 0,
-        seed: 0,
-    }
+    LiveOptions { attach: AttachMode::Tc, ring_bytes: MIN_RING, max_flows: 1, ..LiveOptions::default() }
 }

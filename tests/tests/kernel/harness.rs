@@ -1,7 +1,7 @@
 //! The programs, loaded but not attached to anything, and frames run through them.
 
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
-use shadow_common::{Counter, SampleBy};
+use shadow_common::Counter;
 use shadow_userspace::capture::{
     AttachMode, CaptureError, EXPORT, Kernel as HostKernel, KernelCounters, LiveOptions, Programs,
     SampleRate, Segment, TAG, load, parse_record,
@@ -36,17 +36,13 @@ impl Kernel {
             return None;
         }
         let mut options = LiveOptions {
-            interfaces: Vec::new(),
-            netns: None,
             ports: vec![8080, 9090],
             rate: rate.parse::<SampleRate>().unwrap(),
-            sample_by: SampleBy::Request,
             attach: AttachMode::Tc,
             ring_bytes: 1 << 20,
             max_flows: 1024,
-            export_responses: false,
-            own_mark: 0,
             seed: 7,
+            ..LiveOptions::default()
         };
         change(&mut options);
         let mut programs = load(&options, kernel).map_err(|error: CaptureError| error.to_string()).unwrap();

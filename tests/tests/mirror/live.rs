@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::common::scene;
 use anyhow::Result;
-use shadow_common::SampleBy;
 use shadow_tests::{
     child::poll,
     lab::{Family, NIC, PORT},
@@ -19,13 +18,8 @@ fn attach(scene: &Scene) -> Live {
         netns: Some(scene.lab.gateway.path()),
         ports: vec![PORT],
         rate: "0%".parse().unwrap(),
-        sample_by: SampleBy::Request,
         attach: AttachMode::Tc,
-        ring_bytes: 1 << 20,
-        max_flows: 1024,
-        export_responses: false,
-        own_mark: 0,
-        seed: 0,
+        ..LiveOptions::default()
     };
     Live::attach(&options).unwrap()
 }
