@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use shadow_common::SampleBy;
+
 use crate::{
     agent::{
         capture_thread::{CaptureThread, Source},
@@ -113,8 +115,13 @@ async fn mirror(live: Live, options: &Options, held: Held) -> Result<(), AgentEr
 /// The line that says that every request from now on counts.
 fn announce(attachment: &str, options: &Options) {
     let ports: Vec<_> = options.live.ports.iter().map(u16::to_string).collect();
+    let what = match options.live.sample_by {
+        SampleBy::Request => "requests",
+        SampleBy::Connection => "connections",
+        SampleBy::ClientIp => "clients",
+    };
     tracing::info!(
-        "attached {attachment}; mirroring {} of port {} to {}",
+        "attached {attachment}; mirroring {} of the {what} of port {} to {}",
         options.live.rate,
         ports.join(", "),
         options.upstream
