@@ -44,10 +44,11 @@ const ETHERTYPE_QINQ: u16 = 0x88a8;
 /// No headers are longer.
 const MAX_HEADERS: usize = 4096;
 
-/// An offset that the verifier lets be added to a packet pointer, as it is known to be small.
+/// An offset that the verifier lets be added to a packet pointer, as it is known to be small. The mask changes nothing but
+/// what is known: kernels before 6.6 or so forget a comparison when the number goes to the stack.
 #[inline(always)]
 pub fn bounded(offset: usize) -> Option<usize> {
-    if offset < MAX_HEADERS { Some(opaque(offset as u64) as usize) } else { None }
+    if offset < MAX_HEADERS { Some(opaque(offset as u64) as usize & (MAX_HEADERS - 1)) } else { None }
 }
 
 const MAX_VLAN_TAGS: usize = 2;
