@@ -1,6 +1,9 @@
 //! What is decided about a packet; also the payload of the tag that XDP hands to TC.
 
+use aya_ebpf::{macros::map, maps::PerCpuArray};
 use shadow_common::Counter;
+
+use crate::verifier::put_down;
 
 /// A decision, packed into two words.
 #[repr(C)]
@@ -16,6 +19,10 @@ pub struct Decision {
 const OTHER: u32 = 0;
 const SKIP: u32 = 1;
 const EXPORT: u32 = 2;
+
+/// Where a decision is put down.
+#[map]
+static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(1, 0);
 
 impl Decision {
     /// Neither port is a service port.
@@ -48,5 +55,11 @@ impl Decision {
     #[inline(always)]
     pub const fn mark(self) -> u8 {
         (self.word >> 16) as u8
+    }
+
+    /// The same, of which the verifier knows nothing. See [`put_down`].
+    #[inline(always)]
+    pub fn put_down(self) -> Option<Self> {
+        put_down(&DECISION, self).copied()
     }
 }

@@ -1,11 +1,13 @@
 //! A flow: which one a segment belongs to, and what is remembered of it.
 
-use shadow_common::{Direction, FlowKey, tcp_flags};
+use aya_ebpf::{macros::map, maps::LruHashMap};
+use shadow_common::{Counter, Direction, FlowKey, marks, tcp_flags};
 
-use crate::{
-    maps::{FLOWS, is_service_port},
-    packet::Segment,
-};
+use crate::{config::is_service_port, decision::Decision, packet::Segment};
+
+/// Flows by key. Least recently used ones make room, so a flood of SYNs costs samples, not memory.
+#[map]
+pub static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(65_536, 0);
 
 /// What is remembered of a flow. Fields marked *server* are written for segments from the service, the others for
 /// segments to it, so that the two directions, which may be on two CPUs, don't undo each other's changes.
@@ -85,6 +87,36 @@ impl FlowState {
     #[inline(always)]
     pub const fn met(phase: u8, isn: u32) -> Self {
         Self { phase, isn, ..Self::opened(0, 0) }
+    }
+
+    /// No request start is known any more.
+    #[inline(always)]
+    pub fn lose(&mut self) {
+        self.phase = phase::FOREIGN;
+        self.mark = 0;
+        self.answered = 0;
+    }
+
+    /// What is decided about a segment of the current run.
+    #[inline(always)]
+    pub fn current(&self) -> Decision {
+        if self.mark == 0 {
+            Decision::skip(Counter::Unsampled)
+        } else {
+            Decision::export(self.mark, self.start)
+        }
+    }
+
+    /// A start that was taken in mid-life was none, or can't be told to have been one.
+    #[inline(always)]
+    pub fn refute(&mut self) -> Decision {
+        let was_exported = self.mark != 0;
+        self.lose();
+        if was_exported {
+            Decision::export(marks::REFUTED, self.start)
+        } else {
+            Decision::skip(Counter::UnknownFlow)
+        }
     }
 
     /// Nothing of its first request was seen yet.

@@ -5,10 +5,9 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{Global, check_bounds_signed, helpers::generated::bpf_loop};
+use aya_ebpf::{Global, check_bounds_signed, helpers::generated::bpf_loop, macros::map, maps::PerCpuArray};
 
 use crate::{
-    maps::head,
     packet::{Packet, Segment},
     verifier::opaque,
 };
@@ -42,6 +41,10 @@ pub struct Head {
     has_cr: u32,
 }
 
+/// This CPU's place for the beginning of a request.
+#[map]
+static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
+
 /// Whether the kernel has `bpf_loop` (5.17). The agent sets it; without it nothing is read here.
 #[unsafe(no_mangle)]
 static HAS_LOOP: Global<u32> = Global::new(0);
@@ -63,7 +66,7 @@ pub fn read<P: Packet>(packet: &P, segment: &Segment) -> Option<Framing> {
     }
     // SAFETY: the pointer comes from a successful lookup. The value is this CPU's, and XDP and TC run with softirqs off, so
     // no other packet's program uses it before this one is done.
-    let head = unsafe { &mut *head()? };
+    let head = unsafe { &mut *HEAD.get_ptr_mut(0)? };
     let available = u64::from(segment.payload_len);
     let len = opaque(if available > MAX_HEAD as u64 { MAX_HEAD as u64 } else { available });
     if !check_bounds_signed(len as i64, 16, MAX_HEAD as i64) {

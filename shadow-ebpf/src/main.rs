@@ -11,6 +11,10 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
+mod config;
+#[cfg(target_arch = "bpf")]
+mod counters;
+#[cfg(target_arch = "bpf")]
 mod decision;
 #[cfg(target_arch = "bpf")]
 mod export;
@@ -21,9 +25,11 @@ mod follow;
 #[cfg(target_arch = "bpf")]
 mod head;
 #[cfg(target_arch = "bpf")]
-mod maps;
-#[cfg(target_arch = "bpf")]
 mod packet;
+#[cfg(target_arch = "bpf")]
+mod record;
+#[cfg(target_arch = "bpf")]
+mod skb;
 #[cfg(target_arch = "bpf")]
 mod tag;
 #[cfg(target_arch = "bpf")]

@@ -1,9 +1,10 @@
 //! From packet bytes to a TCP segment's place and fields: Ethernet, up to two VLAN tags, IPv4 with options, IPv6 with
 //! extension headers, TCP with options. One parser for XDP and TC, over [`Packet`].
 
+use aya_ebpf::{macros::map, maps::PerCpuArray};
 use shadow_common::Counter;
 
-use crate::verifier::opaque;
+use crate::verifier::{opaque, put_down};
 
 /// Bytes of a packet by offset, as the hook allows to read them.
 pub trait Packet {
@@ -34,6 +35,18 @@ pub struct Segment {
     pub payload_offset: u32,
     /// Payload bytes by the IP header (Ethernet padding is none of it).
     pub payload_len: u32,
+}
+
+/// Where a parsed segment is put down.
+#[map]
+static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(1, 0);
+
+impl Segment {
+    /// The same, of which the verifier knows nothing. See [`put_down`].
+    #[inline(always)]
+    pub fn put_down(self) -> Option<&'static Self> {
+        put_down(&SEGMENT, self)
+    }
 }
 
 pub const ETHERTYPE_IPV4: u16 = 0x0800;

@@ -11,9 +11,10 @@ use aya_log_ebpf::warn;
 use shadow_common::{Config, Counter};
 
 use crate::{
+    config::config,
+    counters::{add, count},
     decision::Decision,
     flow, follow,
-    maps::{add, config, count, put_segment_down},
     packet::{self, Packet, bounded},
 };
 
@@ -76,7 +77,7 @@ pub fn tag(ctx: &XdpContext) {
     count(Counter::XdpSeen);
     // What is no TCP segment is left to TC, which counts why.
     let Ok(segment) = packet::parse(ctx) else { return };
-    let Some(segment) = put_segment_down(segment) else { return };
+    let Some(segment) = segment.put_down() else { return };
     // Room first: once it is decided here, TC must know of it. This ends what the verifier knew of the packet.
     if !make_room(ctx) {
         if add(Counter::XdpUntagged, 1) == 0 {

@@ -1,0 +1,80 @@
+//! Segments from the service: its answers tell where a flow is that is met in mid-life.
+
+use shadow_common::{
+    Config, Counter, EXPORT_RESPONSES,
+    marks::{CONFIRMED, SAMPLED},
+};
+
+use crate::{
+    counters::count,
+    decision::Decision,
+    flow::{FlowState, phase},
+    packet::{Packet, Segment},
+};
+
+#[inline(always)]
+pub(super) fn segment<P: Packet>(
+    packet: &P,
+    segment: &Segment,
+    state: &mut FlowState,
+    config: &Config,
+) -> Decision {
+    if segment.payload_len == 0 {
+        return Decision::skip(if state.phase == phase::OWN { Counter::Own } else { Counter::Control });
+    }
+    match state.phase {
+        phase::FRAMED | phase::OPEN => {
+            if state.mark != 0 && config.flags & EXPORT_RESPONSES != 0 {
+                return state.current();
+            }
+            Decision::skip(Counter::Response)
+        }
+        phase::FOREIGN => {
+            if !is_interim(packet, segment) {
+                state.answered = 1;
+                state.answer_ack = segment.ack;
+            }
+            Decision::skip(Counter::UnknownFlow)
+        }
+        phase::CANDIDATE => answered(packet, segment, state),
+        phase::OWN => Decision::skip(Counter::Own),
+        phase::TLS => Decision::skip(Counter::Tls),
+        phase::OTHER_PROTOCOL => Decision::skip(Counter::OtherProtocol),
+        _ => Decision::skip(Counter::LeftAlone),
+    }
+}
+
+/// The service sends payload while a request start that was taken in mid-life waits for its confirmation: that is the
+/// beginning of a final answer which acknowledges exactly the request. Otherwise the start may have been body bytes.
+#[inline(always)]
+fn answered<P: Packet>(packet: &P, segment: &Segment, state: &mut FlowState) -> Decision {
+    if is_interim(packet, segment) {
+        return Decision::skip(Counter::Response);
+    }
+    if segment.ack != state.next || !is_response(packet, segment) {
+        let decision = state.refute();
+        state.answered = 1;
+        state.answer_ack = segment.ack;
+        return decision;
+    }
+    count(Counter::MidlifeConfirmed);
+    state.phase = phase::FRAMED;
+    if state.mark == 0 {
+        return Decision::skip(Counter::Response);
+    }
+    state.mark = SAMPLED;
+    Decision::export(CONFIRMED, state.start)
+}
+
+/// Whether the payload begins as a response does.
+#[inline(always)]
+fn is_response<P: Packet>(packet: &P, segment: &Segment) -> bool {
+    segment.payload_len >= 10 && packet.load(segment.payload_offset as usize) == Some(*b"HTTP/1.")
+}
+
+/// Whether the payload begins as an interim response does (RFC 9110 section 15.2): the final one is still to come.
+#[inline(always)]
+pub(super) fn is_interim<P: Packet>(packet: &P, segment: &Segment) -> bool {
+    let status: Option<[u8; 2]> = packet.load(segment.payload_offset as usize + 8);
+    is_response(packet, segment) && status == Some(*b" 1")
+}
