@@ -56,8 +56,8 @@ counters! {
     Truncated = "truncated", Exported;
     /// TC: its request is not in the sample.
     Unsampled = "unsampled", Skipped;
-    /// TC: no request start is known in its flow: it began before the programs were attached, lost a byte, or its entry
-    /// was evicted.
+    /// TC: no request start is known in its flow: it began before the programs were attached, wasn't accepted by the
+    /// service, lost a byte, or its entry was evicted.
     UnknownFlow = "unknown_flow", Skipped;
     /// TC: bytes of a request before the flow's current one, sent again.
     Repeated = "repeated", Skipped;

@@ -64,12 +64,14 @@ pub mod flags {
     pub const FIN_FROM_SERVICE: u8 = 32;
     /// The first byte of the current run was exported.
     pub const STARTED: u8 = 64;
+    /// The client's SYN was seen, and the service's consent is awaited. The phase is [`FOREIGN`](super::phase::FOREIGN).
+    pub const CONNECTING: u8 = 128;
 }
 
 impl FlowState {
     /// A connection whose first byte comes after `isn`.
     #[inline(always)]
-    pub const fn opened(isn: u32, flags: u8) -> Self {
+    const fn opened(isn: u32, flags: u8) -> Self {
         let first = isn.wrapping_add(1);
         Self {
             isn,
@@ -80,6 +82,23 @@ impl FlowState {
             mark: 0,
             flags,
             answered: 0,
+        }
+    }
+
+    /// A connection that the client asks for with a SYN of this number. Anybody can send one: also within a connection,
+    /// from behind a packet filter, or for somebody else. The service's SYN that acknowledges it makes it a connection.
+    #[inline(always)]
+    pub const fn connecting(isn: u32, told: u8) -> Self {
+        Self { phase: phase::FOREIGN, ..Self::opened(isn, told | flags::CONNECTING) }
+    }
+
+    /// The service accepts the connection, and has none of its bytes yet.
+    #[inline(always)]
+    pub fn accept(&mut self, ack: u32) {
+        let first = self.isn.wrapping_add(1);
+        if self.flags & flags::CONNECTING != 0 && self.phase == phase::FOREIGN && ack == first {
+            self.flags &= !flags::CONNECTING;
+            (self.start, self.next, self.mark, self.phase) = (first, first, 0, phase::FRAMED);
         }
     }
 

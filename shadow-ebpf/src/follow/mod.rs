@@ -14,6 +14,7 @@ use shadow_common::{
 };
 
 use crate::{
+    config::is_service_port,
     counters::count,
     decision::Decision,
     flow::{FLOWS, FlowState, flags, phase, state},
@@ -56,25 +57,33 @@ pub fn decide<P: Packet>(
     decision
 }
 
-/// A connection begins, unless its SYN is sent again; says which.
+/// A connection may begin, unless its SYN is sent again; says which.
 #[inline(always)]
 fn opened(segment: &Segment, key: &FlowKey) -> bool {
     let told = match state(key) {
-        Some(state) if state.isn == segment.seq && state.phase != phase::FOREIGN => return false,
+        Some(state) if state.isn == segment.seq && is_known(state) => return false,
         Some(state) => state.flags & flags::TOLD,
         None => 0,
     };
     count(Counter::FlowsSeen);
     // Without an entry the flow is as one that is met in mid-life.
-    let _ = FLOWS.insert(key, FlowState::opened(segment.seq, told), 0);
+    let _ = FLOWS.insert(key, FlowState::connecting(segment.seq, told), 0);
     true
+}
+
+/// Whether the connection's first sequence number is known.
+#[inline(always)]
+fn is_known(state: &FlowState) -> bool {
+    state.phase != phase::FOREIGN || state.flags & flags::CONNECTING != 0
 }
 
 /// A segment of a flow that nothing is known of. An answer's payload is where a request start may be found next.
 #[inline(always)]
 fn unknown<P: Packet>(packet: &P, segment: &Segment, key: &FlowKey, is_request: bool) -> Decision {
     let ends = segment.flags & (SYN | FIN | RST) != 0;
-    if !is_request && !ends && !service::is_interim(packet, segment) {
+    // Where both ends use a service port only a SYN says who is the client, and what is an answer.
+    let is_sure = !is_service_port(key.client_port);
+    if !is_request && !ends && is_sure && !service::is_interim(packet, segment) {
         let mut met = FlowState::met(phase::FOREIGN, 0);
         met.answered = 1;
         met.answer_ack = segment.ack;

@@ -3,6 +3,7 @@
 use shadow_common::{
     Config, Counter, EXPORT_RESPONSES,
     marks::{CONFIRMED, SAMPLED},
+    tcp_flags::{ACK, RST, SYN},
 };
 
 use crate::{
@@ -19,6 +20,9 @@ pub(super) fn segment<P: Packet>(
     state: &mut FlowState,
     config: &Config,
 ) -> Decision {
+    if segment.flags & (SYN | ACK | RST) == SYN | ACK {
+        state.accept(segment.ack);
+    }
     if segment.payload_len == 0 {
         return Decision::skip(if state.phase == phase::OWN { Counter::Own } else { Counter::Control });
     }
