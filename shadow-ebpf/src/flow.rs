@@ -28,7 +28,7 @@ pub struct FlowState {
     pub mark: u8,
     /// Bits of [`flags`].
     pub flags: u8,
-    /// *server*: 1 if the last that came from the service was payload of an answer, and nothing followed it yet.
+    /// *server*: 1 if the last answer that the service began is a final one, and no request start was looked for since.
     pub answered: u8,
 }
 

@@ -78,7 +78,8 @@ pub(super) fn segment<P: Packet>(
 #[inline(always)]
 fn in_framed(state: &FlowState, at: u32, end: u32) -> Place {
     let ahead = at.wrapping_sub(state.next) as i32;
-    let is_last = state.flags & flags::LAST != 0;
+    // Bytes behind a candidate refute it, also if it says that it is the last.
+    let is_last = state.flags & flags::LAST != 0 && state.phase == phase::FRAMED;
     if ahead >= 0 && is_last {
         Place::Skip(Counter::AfterLast)
     } else if ahead == 0 && state.phase == phase::FRAMED {

@@ -77,13 +77,13 @@ fn is_known(state: &FlowState) -> bool {
     state.phase != phase::FOREIGN || state.flags & flags::CONNECTING != 0
 }
 
-/// A segment of a flow that nothing is known of. An answer's payload is where a request start may be found next.
+/// A segment of a flow that nothing is known of. Behind an answer a request start may be found next.
 #[inline(always)]
 fn unknown<P: Packet>(packet: &P, segment: &Segment, key: &FlowKey, is_request: bool) -> Decision {
     let ends = segment.flags & (SYN | FIN | RST) != 0;
     // Where both ends use a service port only a SYN says who is the client, and what is an answer.
     let is_sure = !is_service_port(key.client_port);
-    if !is_request && !ends && is_sure && !service::is_interim(packet, segment) {
+    if !is_request && !ends && is_sure && service::is_final(packet, segment) {
         let mut met = FlowState::met(phase::FOREIGN, 0);
         met.answered = 1;
         met.answer_ack = segment.ack;

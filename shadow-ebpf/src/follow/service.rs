@@ -34,8 +34,10 @@ pub(super) fn segment<P: Packet>(
             Decision::skip(Counter::Response)
         }
         phase::FOREIGN => {
-            if !is_interim(packet, segment) {
-                state.answered = 1;
+            // Only where an answer begins is it known for a final one. Behind an interim one, of which anything else may be
+            // a part, a body may follow.
+            if is_response(packet, segment) {
+                state.answered = u8::from(!is_interim(packet, segment));
                 state.answer_ack = segment.ack;
             }
             Decision::skip(Counter::UnknownFlow)
@@ -55,9 +57,10 @@ fn answered<P: Packet>(packet: &P, segment: &Segment, state: &mut FlowState) -> 
     if is_interim(packet, segment) {
         return Decision::skip(Counter::Response);
     }
-    if segment.ack != state.next || !is_response(packet, segment) {
+    let is_answer = is_response(packet, segment);
+    if segment.ack != state.next || !is_answer {
         let decision = state.refute();
-        state.answered = 1;
+        state.answered = u8::from(is_answer);
         state.answer_ack = segment.ack;
         return decision;
     }
@@ -78,7 +81,13 @@ fn is_response<P: Packet>(packet: &P, segment: &Segment) -> bool {
 
 /// Whether the payload begins as an interim response does (RFC 9110 section 15.2): the final one is still to come.
 #[inline(always)]
-pub(super) fn is_interim<P: Packet>(packet: &P, segment: &Segment) -> bool {
+fn is_interim<P: Packet>(packet: &P, segment: &Segment) -> bool {
     let status: Option<[u8; 2]> = packet.load(segment.payload_offset as usize + 8);
     is_response(packet, segment) && status == Some(*b" 1")
+}
+
+/// Whether the payload begins as a final response does.
+#[inline(always)]
+pub(super) fn is_final<P: Packet>(packet: &P, segment: &Segment) -> bool {
+    is_response(packet, segment) && !is_interim(packet, segment)
 }
