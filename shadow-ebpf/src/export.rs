@@ -113,15 +113,14 @@ fn chosen(
 /// What the flow remembers of an export.
 #[inline(always)]
 fn note(state: &mut FlowState, header: &RecordHeader, result: Counter, is_current: bool) {
-    let is_start = header.mark & (SAMPLED | OPEN) != 0 && header.seq == header.request_seq;
+    let is_of_run = header.mark & (SAMPLED | OPEN) != 0;
     if matches!(result, Counter::Exported) {
         state.flags &= !flags::LOST;
-        if is_start && is_current {
+        if is_of_run && is_current {
             state.flags |= flags::STARTED;
         }
         // News of a connection's end, or of the next on its ports: with that the agent forgets the flow.
-        let forgets = header.mark & (SAMPLED | OPEN) == 0
-            && header.flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0;
+        let forgets = !is_of_run && header.flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0;
         if forgets {
             state.flags &= !flags::TOLD;
         } else {
@@ -129,8 +128,10 @@ fn note(state: &mut FlowState, header: &RecordHeader, result: Counter, is_curren
         }
         return;
     }
-    let is_repeated = is_current && state.flags & flags::STARTED != 0;
-    if header.mark & SAMPLED != 0 && is_start && !is_repeated && matches!(result, Counter::RingFull) {
+    let is_known = is_current && state.flags & flags::STARTED != 0;
+    // The run may begin within the segment, behind the end of another request.
+    let is_start = header.request_seq.wrapping_sub(header.seq) < header.payload_len;
+    if header.mark & SAMPLED != 0 && is_start && !is_known && matches!(result, Counter::RingFull) {
         count(Counter::RequestsLost);
         if header.mark & OPEN != 0 {
             count(Counter::UnframedLost);

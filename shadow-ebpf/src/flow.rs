@@ -62,7 +62,7 @@ pub mod flags {
     pub const LAST: u8 = 8;
     pub const FIN_FROM_CLIENT: u8 = 16;
     pub const FIN_FROM_SERVICE: u8 = 32;
-    /// The first byte of the current run was exported.
+    /// A part of the current run was exported: the agent counts its first request.
     pub const STARTED: u8 = 64;
     /// The client's SYN was seen, and the service's consent is awaited. The phase is [`FOREIGN`](super::phase::FOREIGN).
     pub const CONNECTING: u8 = 128;

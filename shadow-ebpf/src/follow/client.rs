@@ -202,7 +202,11 @@ fn open(
         return Decision::skip(Counter::Unsampled);
     }
     count(Counter::RunsOpened);
-    state.flags &= !(flags::LAST | flags::ABANDONED | flags::STARTED);
+    state.flags &= !(flags::LAST | flags::ABANDONED);
+    // A run that goes on has begun.
+    if state.start != start {
+        state.flags &= !flags::STARTED;
+    }
     state.phase = phase::OPEN;
     state.start = start;
     state.next = end;
