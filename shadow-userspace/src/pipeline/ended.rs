@@ -1,8 +1,8 @@
 //! Runs with which a flow ended a moment ago: what is sent again of them is no request of another flow.
 //!
-//! A client that sends its FIN right behind a request sends both again if they were lost on the way to the service. By
-//! then the flow is forgotten, and nothing else would tell the copy from the first. Bounded (invariant 4): of too many
-//! the oldest are forgotten.
+//! A client that sends its FIN right behind a request sends both again if they were lost on the way to the service, and
+//! one whose upload the service refuses with a reset has more of it on the way. By then the flow is forgotten, and nothing
+//! else would tell the copy from the first. Bounded (invariant 4): of too many the oldest are forgotten.
 
 use std::{
     collections::{HashSet, VecDeque},

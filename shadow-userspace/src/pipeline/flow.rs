@@ -68,6 +68,11 @@ impl Flow {
         &self.key
     }
 
+    /// Where the run begins that the flow is in.
+    pub(super) fn run_start(&self) -> u32 {
+        self.run.start().0
+    }
+
     /// Whether `record` belongs to the run that the flow is in.
     pub(super) fn is_in_run(&self, record: &Segment<'_>) -> bool {
         record.run.has_payload() && self.run.place(record.run) == Place::Current

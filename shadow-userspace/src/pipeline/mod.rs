@@ -164,6 +164,9 @@ impl<S: RequestSink> Pipeline<S> {
     fn news(&mut self, known: Option<usize>, record: &Segment<'_>, ends: u8) {
         match known {
             Some(id) if record.has(ends) => {
+                if let Some(flow) = self.flows.get_mut(id) {
+                    self.ended.add(record.flow, flow.run_start(), record.timestamp_ns);
+                }
                 let lost = record.run.is(marks::LOST);
                 self.remove(id, if lost { DropReason::RingFull } else { DropReason::Incomplete });
             }

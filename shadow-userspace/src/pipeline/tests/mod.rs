@@ -7,6 +7,7 @@ mod losses;
 mod midlife;
 mod model;
 mod notes;
+mod once;
 mod random;
 mod runs;
 mod traffic;

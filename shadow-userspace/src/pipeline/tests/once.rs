@@ -1,0 +1,38 @@
+//! Every request is settled once and delivered at most once, whatever comes after its flow was forgotten, and however far
+//! apart the requests of a flow are.
+
+use super::*;
+
+/// The service refuses an upload and resets the connection; of the body more is on the way already.
+#[test]
+fn what_comes_behind_the_service_s_reset_is_no_other_request() {
+    for mark in [FRAMED, OPENED] {
+        let mut rig = Rig::new();
+        let mut client = Client::new(1);
+        let upload = post("Content-Length: 3000\r\n", &"x".repeat(500));
+        rig.take(client.enter(mark).send(&upload));
+        rig.take(client.answer(RST));
+        rig.take(client.send(&"x".repeat(500)));
+        rig.take(client.send(&"x".repeat(500)));
+        rig.wait(4 * SECOND);
+        let stats = rig.stats();
+        assert_eq!((rig.drops(), stats.flows_open), (vec![(DropReason::Incomplete, 1)], 0), "{mark}");
+        rig.finish();
+    }
+}
+
+/// Sent again when the flow is forgotten already: whole, as from a client that didn't hear of the reset yet.
+#[test]
+fn what_is_sent_again_behind_a_reset_is_not_delivered_twice() {
+    for end in [Client::answer as fn(&Client, u8) -> Segment<'static>, Client::control] {
+        let mut rig = Rig::new();
+        let mut client = Client::new(1);
+        let request = get("/once");
+        let whole = client.enter(FRAMED).send(&request);
+        rig.take(whole);
+        rig.take(end(&client, RST));
+        rig.take(whole);
+        assert_eq!((rig.targets(), rig.drops()), (vec!["GET /once".to_owned()], vec![]));
+        rig.finish();
+    }
+}
