@@ -24,6 +24,8 @@ pub(super) struct CurrentRun {
     confirmed: bool,
     /// Whether a record of it was taken.
     touched: bool,
+    /// Whether one of them has its first byte.
+    begun: bool,
     /// Where the kernel was told last that the next request begins.
     resumed_at: Seq,
 }
@@ -68,6 +70,7 @@ impl CurrentRun {
             requests: Requests::None { sampled: run.is(marks::SAMPLED) },
             confirmed: !run.is(marks::UNCONFIRMED),
             touched: false,
+            begun: false,
             resumed_at: Seq(run.start),
         }
     }
@@ -104,8 +107,12 @@ impl CurrentRun {
     }
 
     /// Whether the first request is in the sample and did not begin yet; if so it is to be settled now, and only now.
+    ///
+    /// Of a request that the kernel framed it counts as lost what never arrived. So where the beginning is missing, the
+    /// request was settled when its flow was forgotten, in the midst of it.
     pub(super) fn owes(&mut self) -> bool {
-        let owes = self.requests == Requests::None { sampled: true };
+        let is_ours = self.begun || !self.first_framed;
+        let owes = is_ours && self.requests == Requests::None { sampled: true };
         self.requests = if owes { Requests::Some } else { self.requests };
         owes
     }
@@ -122,8 +129,10 @@ impl CurrentRun {
     /// [`marks::LOST`] is about what came before. The kernel may open the run on the way, where a segment reaches over
     /// the end of its request.
     pub(super) fn lost_before(&mut self, record: &Segment<'_>) -> bool {
-        let begins_it = !self.touched && !Seq(record.first_seq()).is_after(self.start);
+        let has_start = !Seq(record.first_seq()).is_after(self.start);
+        let begins_it = !self.touched && has_start;
         self.touched = true;
+        self.begun |= has_start;
         self.open |= record.run.is(marks::OPEN);
         record.run.is(marks::LOST) && !begins_it
     }

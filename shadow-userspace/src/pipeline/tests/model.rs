@@ -26,6 +26,8 @@ struct Following<'a> {
     followed: bool,
     confirmed: bool,
     touched: bool,
+    /// Whether a record that arrived has its first byte.
+    begun: bool,
     open: bool,
     /// Whether the kernel counted the first request.
     counted: bool,
@@ -56,6 +58,7 @@ impl<'a> Model<'a> {
                 let is_late = record.run < current.index;
                 let begins = !is_late && !current.touched && start <= current.run.start;
                 current.touched |= !is_late;
+                current.begun |= !is_late && start <= current.run.start;
                 current.open |= !is_late && record.mark & marks::OPEN != 0;
                 if record.lost && !begins {
                     self.overrun();
@@ -84,6 +87,7 @@ impl<'a> Model<'a> {
             followed: true,
             confirmed: run.mark & marks::UNCONFIRMED == 0,
             touched: false,
+            begun: false,
             open: false,
             counted: mark & marks::OPEN == 0,
             began: Vec::new(),
@@ -150,7 +154,9 @@ impl<'a> Model<'a> {
         if std::mem::take(&mut current.held) {
             self.outcomes.drop(DropReason::Unconfirmed);
         }
-        let is_first_owed = current.began.is_empty() && current.run.mark & marks::SAMPLED != 0;
+        // The kernel counts those of its own of which not even the beginning arrives.
+        let is_ours = current.begun || !current.counted;
+        let is_first_owed = is_ours && current.began.is_empty() && current.run.mark & marks::SAMPLED != 0;
         if is_first_owed {
             self.outcomes.framed += u64::from(!current.counted);
         }

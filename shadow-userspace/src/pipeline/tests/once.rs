@@ -36,3 +36,20 @@ fn what_is_sent_again_behind_a_reset_is_not_delivered_twice() {
         rig.finish();
     }
 }
+
+/// An upload pauses for longer than a flow is remembered: the request was settled when it was forgotten.
+#[test]
+fn an_upload_that_goes_on_after_its_flow_was_forgotten_is_no_other_request() {
+    let mut rig = Rig::new();
+    let mut client = Client::new(1);
+    rig.take(client.enter(FRAMED).send(&post("Content-Length: 3000\r\n", "x")));
+    rig.wait(600 * SECOND);
+    assert_eq!(rig.drops(), [(DropReason::Incomplete, 1)]);
+    rig.take(client.send(&"x".repeat(500)));
+    rig.wait(4 * SECOND);
+    assert_eq!(rig.drops(), [(DropReason::Incomplete, 1)]);
+    // The next request is followed again.
+    rig.take(client.enter(FRAMED).send(&get("/next")));
+    assert_eq!(rig.targets(), ["GET /next"]);
+    rig.finish();
+}
