@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{budget::MemoryBudget, capture::Segment, ledger::DropReason, tcp::Seq};
 
+/// What processors saw at times that differ by more isn't late, but later.
+const REORDERING: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Flow {
     key: FlowKey,
@@ -76,6 +79,14 @@ impl Flow {
     /// Whether `record` belongs to the run that the flow is in.
     pub(super) fn is_in_run(&self, record: &Segment<'_>) -> bool {
         record.run.has_payload() && self.run.place(record.run) == Place::Current
+    }
+
+    /// Whether `record` is of a run that the flow can't reach from its own: it seems to be an earlier one, but is too late
+    /// for that. So the ports were used again unseen, or between two runs were gigabytes that aren't in the sample.
+    pub(super) fn is_behind(&self, record: &Segment<'_>) -> bool {
+        let seems_earlier = record.run.has_payload() && self.run.place(record.run) == Place::Earlier;
+        let is_late = after(self.last_seen_ns, REORDERING) < record.timestamp_ns;
+        seems_earlier && is_late && self.phase != Phase::Dead
     }
 
     /// When [`Self::expire`] has something to do, if nothing comes before.

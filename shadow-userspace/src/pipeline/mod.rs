@@ -134,8 +134,10 @@ impl<S: RequestSink> Pipeline<S> {
         let connects = segment.has(SYN) && !segment.has(ACK | RST);
         let mut known = self.flows.find(&segment.flow);
         if let Some(id) = known
-            && connects
-            && !self.flows.get_mut(id).is_some_and(|flow| flow.is_in_run(segment))
+            && self.flows.get_mut(id).is_some_and(|flow| match connects {
+                true => !flow.is_in_run(segment),
+                false => flow.is_behind(segment),
+            })
         {
             self.shared.stats.flows_reused += 1;
             self.remove(id, DropReason::Incomplete);

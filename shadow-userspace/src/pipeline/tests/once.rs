@@ -53,3 +53,29 @@ fn an_upload_that_goes_on_after_its_flow_was_forgotten_is_no_other_request() {
     assert_eq!(rig.targets(), ["GET /next"]);
     rig.finish();
 }
+
+/// Between two requests of the sample, gigabytes outside it: sequence numbers alone don't say which is the later.
+#[test]
+fn a_run_may_begin_far_behind_the_last() {
+    for far in [1_u32 << 30, i32::MAX as u32 - 100, 1 << 31, 3 << 30, u32::MAX - 1000] {
+        let mut rig = Rig::new();
+        let mut client = Client::new(1);
+        for target in ["/1", "/2", "/3"] {
+            rig.take(client.enter(FRAMED).send(&get(target)));
+            client.next = client.next.wrapping_add(far);
+            rig.wait(10 * SECOND);
+        }
+        assert_eq!((rig.targets().len(), rig.drops()), (3, vec![]), "{far}");
+        rig.finish();
+    }
+    // What another processor saw a moment ago is late, and no later run.
+    let mut rig = Rig::new();
+    let mut client = Client::new(1);
+    let first = get("/1");
+    let early = client.enter(FRAMED).send(&first);
+    rig.take(early);
+    rig.take(client.enter(FRAMED).send(&get("/2")));
+    rig.take(early);
+    assert_eq!((rig.targets().len(), rig.stats().repeated_segments), (2, 1));
+    rig.finish();
+}
