@@ -98,3 +98,29 @@ fn an_open_run_that_lost_a_part_is_over() {
     let taken = talk.client(GET);
     assert_eq!((taken[0].start, taken[0].mark & (SAMPLED | LOST)), (next, SAMPLED | LOST));
 }
+
+/// A request that was exported is sent again together with the next, and only that finds no room.
+#[test]
+fn a_request_that_arrived_is_not_counted_as_lost_when_it_is_sent_again() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED, GET.len())]);
+    talk.fill();
+    let before = talk.kernel.count(Counter::RequestsLost);
+    talk.kernel.send(&talk.request(0, &[GET, GET].concat()));
+    assert_eq!(talk.kernel.count(Counter::RequestsLost) - before, 0);
+    assert!(talk.kernel.counters().is_balanced());
+}
+
+/// The end of a body that is not in the sample, and a request that is, share a segment that finds no room.
+#[test]
+fn a_request_that_begins_within_a_lost_segment_is_counted() {
+    let Some(mut talk) = Talk::opened("0%") else { return };
+    talk.client(b"POST /p HTTP/1.1\r\nContent-Length: 10\r\n\r\n01234");
+    talk.kernel.programs.control.set_rate("100%".parse().unwrap()).unwrap();
+    talk.fill();
+    let lost = |talk: &Talk| [Counter::RequestsLost, Counter::UnframedLost].map(|of| talk.kernel.count(of));
+    let before = lost(&talk);
+    talk.kernel.send(&talk.request(talk.at, &[b"56789", GET].concat()));
+    assert_eq!(lost(&talk), before.map(|count| count + 1));
+    assert!(talk.kernel.counters().is_balanced());
+}
