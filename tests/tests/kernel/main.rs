@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
 
 mod flows;
+mod forged;
 mod frame;
 mod framing;
 mod harness;
