@@ -305,8 +305,9 @@ fn ports_that_are_used_again_begin_a_new_flow() {
     // The same SYN once more: nothing begins.
     assert_eq!(talk.syn(), []);
     assert_eq!(brief(&talk.client_at(len(POST), b"01234")), [(0, SAMPLED, 5)]);
-    let another = Frame { flags: SYN, ..talk.request(700_000 - 1, b"") };
-    let told = talk.frame(another);
+    let [syn, consent] = talk.request(700_000, b"").handshake();
+    let told = talk.frame(syn);
+    assert_eq!(talk.frame(consent), []);
     assert_eq!((told.len(), told[0].flags, told[0].mark), (1, SYN, 0));
     assert_eq!(brief(&talk.client_at(700_000, GET)), [(700_000, SAMPLED, GET.len())]);
     assert_eq!(talk.counts([Counter::FlowsSeen]), [2]);
@@ -337,7 +338,9 @@ fn flows_of_the_agents_own_are_left_alone_both_ways() {
     assert_eq!(talk.service(b"HTTP/1.1 200 OK\r\n\r\n"), []);
     assert_eq!(talk.counts([Counter::Own, Counter::FlowsSeen]), [3, 0]);
     // A client that gets the port later is a client.
-    talk.frame(Frame { flags: SYN, ..talk.request(5000, b"") });
+    for frame in talk.request(5001, b"").handshake() {
+        talk.frame(frame);
+    }
     assert_eq!(brief(&talk.client_at(5001, GET)), [(5001, SAMPLED, GET.len())]);
     let other = Frame { ports: (41_000, 8080), ..talk.request(0, b"") };
     talk.kernel.export_marked(&Frame { flags: SYN, ..other }.bytes(), MARK + 1).unwrap();

@@ -1,6 +1,12 @@
 //! Clients that send what no honest one would: nothing of it may move the place where a request is seen.
 
-use crate::{frame::Frame, talk::Talk};
+use shadow_common::tcp_flags::{ACK, RST, SYN};
+
+use crate::{
+    frame::Frame,
+    harness::Kernel,
+    talk::{SAMPLED, Talk, brief, seq},
+};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -17,4 +23,44 @@ fn answers_are_no_requests_where_both_ports_are_service_ports() {
     let confirms = Frame { ack: 77 + GET.len() as u32, ..talk.request(talk.at, b"HTTP/1.1 200 OK\r\n\r\n") };
     let records: Vec<_> = [body, confirms].into_iter().flat_map(|frame| talk.frame(frame)).collect();
     assert_eq!(records, []);
+}
+
+/// A SYN within a connection, which the service ignores: what follows is still a body, however much it looks like the
+/// first request of a new connection.
+#[test]
+fn a_syn_that_the_service_does_not_accept_begins_no_connection() {
+    for rate in ["100%", "50%"] {
+        for attempt in 0..10 {
+            let Some(mut talk) = Talk::opened(rate) else { return };
+            talk.client(format!("POST /p HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 10 + GET.len()).as_bytes());
+            talk.client(b"0123456789");
+            let body = talk.at;
+            talk.frame(Frame { flags: SYN, ..talk.request(body - 1, b"") });
+            // It says again what it has received so far.
+            talk.frame(Frame { flags: ACK, ..talk.answer(b"") });
+            let records = talk.client(GET);
+            assert!(records.iter().all(|record| record.start == 0), "{rate} {attempt}: {records:?}");
+            talk.service(b"HTTP/1.1 200 OK\r\n\r\n");
+        }
+    }
+}
+
+/// A client that the host's packet filter shuts out, or whose address isn't its own: the service never answered it.
+#[test]
+fn without_the_service_s_consent_there_is_no_connection() {
+    let Some(kernel) = Kernel::new("100%") else { return };
+    let mut talk = Talk::new(kernel);
+    let syn = Frame { flags: SYN, ..talk.request(-1, b"") };
+    assert_eq!([talk.frame(syn.clone()), talk.client(GET)], [[], []]);
+    // A reset, or the consent to another.
+    talk.frame(Frame { flags: RST | ACK, ..talk.answer(b"") });
+    assert_eq!([talk.frame(syn.clone()), talk.client_at(0, GET)], [[], []]);
+    talk.frame(Frame { flags: SYN | ACK, ack: seq(1), ..talk.answer(b"") });
+    assert_eq!(talk.client_at(0, GET), []);
+    // And the real one.
+    talk.frame(Frame { flags: SYN | ACK, ack: seq(0), ..talk.answer(b"") });
+    assert_eq!(brief(&talk.client_at(0, GET)), [(0, SAMPLED, GET.len())]);
+    // Whoever comes again with the same ports waits again.
+    talk.frame(Frame { flags: SYN, ..talk.request(5000, b"") });
+    assert_eq!(talk.client_at(5001, GET), []);
 }

@@ -61,6 +61,13 @@ impl Default for Frame {
 }
 
 impl Frame {
+    /// How the connection began of which this is the first segment with payload: the SYN and the service's consent.
+    pub fn handshake(&self) -> [Self; 2] {
+        let bare = Self { payload: Vec::new(), ..self.clone() };
+        let syn = Self { flags: 0x02, seq: self.seq.wrapping_sub(1), ..bare.clone() };
+        [syn, Self { flags: 0x12, seq: 4999, ack: self.seq, is_answer: true, ..bare }]
+    }
+
     /// The frame's bytes. Checksums are zero: nothing on the path of a test run looks at them.
     pub fn bytes(&self) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];

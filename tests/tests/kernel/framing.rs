@@ -156,8 +156,7 @@ fn heads_up_to_the_copy_are_read() {
         let payload = [line, vec![b'p'; length - 23], b"\r\n\r\n".to_vec()].concat();
         assert_eq!(payload.len(), length);
         let frame = crate::frame::Frame { ports: (length as u16, 8080), payload, ..Default::default() };
-        let syn = crate::frame::Frame { flags: 2, seq: frame.seq - 1, payload: Vec::new(), ..frame.clone() };
-        kernel.tag(&syn.bytes()).unwrap();
+        frame.handshake().iter().for_each(|frame| kernel.tag(&frame.bytes()).unwrap());
         kernel.tag(&frame.bytes()).unwrap();
         assert_eq!(kernel.count(Counter::RequestsFramed), framed, "{length} bytes");
     }
@@ -223,7 +222,7 @@ fn kernel_and_agent_agree_wherever_the_kernel_is_sure() {
         head += "\r\n";
         let port = ports.next().unwrap();
         let base = crate::frame::Frame { ports: (port, 9090), seq: 100, ..Default::default() };
-        kernel.send(&crate::frame::Frame { flags: 2, seq: 99, ..base.clone() });
+        base.handshake().iter().for_each(|frame| kernel.send(frame));
         kernel.send(&crate::frame::Frame { payload: head.clone().into_bytes(), ..base.clone() });
         let mark = kernel.record(|segment| segment.run.mark).unwrap();
         if mark == SAMPLED | OPEN {

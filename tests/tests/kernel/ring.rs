@@ -14,7 +14,7 @@ impl Talk {
         other.seq = 1000;
         let payload =
             [b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n".to_vec(), vec![7; 3000]].concat();
-        self.kernel.send(&crate::frame::Frame { flags: 2, seq: 999, ..other.clone() });
+        other.handshake().iter().for_each(|frame| self.kernel.send(frame));
         let before = self.kernel.count(Counter::Exported);
         for _ in 0..400 {
             self.kernel.send(&crate::frame::Frame { payload: payload.clone(), ..other.clone() });

@@ -37,7 +37,7 @@ fn members(by: SampleBy, rate: &str, frame: impl Fn(u16) -> Frame) -> Option<Vec
     let mut kernel = Kernel::with(rate, |options| options.sample_by = by)?;
     let is_member = |number: &u16| {
         let frame = frame(*number);
-        kernel.send(&Frame { flags: 2, seq: 999, ..frame.clone() });
+        frame.handshake().iter().for_each(|frame| kernel.send(frame));
         kernel.send(&Frame { payload: GET.to_vec(), ..frame.clone() });
         let first = kernel.record(|_| ()).is_some();
         // Each further request is as the first.

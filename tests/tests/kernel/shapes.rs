@@ -8,7 +8,7 @@ use shadow_common::{
 use crate::{
     frame::Frame,
     harness::Kernel,
-    talk::{OPEN, SAMPLED, Talk, brief},
+    talk::{OPEN, SAMPLED, Talk, brief, seq},
 };
 
 const GET: &[u8] = b"GET /shape HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -46,7 +46,7 @@ pub fn shapes() -> Vec<(&'static str, Frame)> {
     ]
 }
 
-/// The flow's SYN, so that the segment belongs to a known flow.
+/// The flow's SYN.
 fn syn_of(frame: &Frame) -> Frame {
     Frame { flags: SYN, seq: frame.seq.wrapping_sub(1), payload: Vec::new(), ..frame.clone() }
 }
@@ -58,7 +58,7 @@ fn every_shape_is_exported_whole() {
         for (name, frame) in shapes() {
             let Some(mut kernel) = Kernel::new("100%") else { return };
             kernel.with_tag = with_tag;
-            kernel.send(&syn_of(&frame));
+            frame.handshake().iter().for_each(|frame| kernel.send(frame));
             assert!(kernel.record(|_| ()).is_none(), "{name}: a SYN is no news");
             kernel.send(&frame);
             let same = kernel.record(|segment| {
@@ -72,7 +72,7 @@ fn every_shape_is_exported_whole() {
             });
             assert!(same.is_some(), "{name}: no record; {:?}", kernel.counters());
             let counters = kernel.counters();
-            let expected = [(Counter::Matched, 2), (Counter::Exported, 1), (Counter::RequestsFramed, 1)];
+            let expected = [(Counter::Matched, 3), (Counter::Exported, 1), (Counter::RequestsFramed, 1)];
             for (counter, count) in expected {
                 assert_eq!(counters.get(counter), count, "{name}: {counter:?} of {counters:?}");
             }
@@ -88,24 +88,28 @@ fn xdp_frames_requests_in_jumbo_frames() {
     let Some(mut kernel) = Kernel::new("100%") else { return };
     let head = b"POST /jumbo HTTP/1.1\r\nContent-Length: 8000\r\n\r\n".to_vec();
     let frame = Frame { payload: [head, vec![7; 8000]].concat(), ..Frame::default() };
-    kernel.tag(&syn_of(&frame).bytes()).unwrap();
+    frame.handshake().iter().for_each(|frame| kernel.tag(&frame.bytes()).unwrap());
     kernel.tag(&frame.bytes()).unwrap();
     let next = frame.seq + frame.payload.len() as u32;
     kernel.tag(&Frame { seq: next, payload: GET.to_vec(), ..frame }.bytes()).unwrap();
-    assert_eq!((kernel.count(Counter::RequestsFramed), kernel.count(Counter::XdpTagged)), (2, 3));
+    assert_eq!((kernel.count(Counter::RequestsFramed), kernel.count(Counter::XdpTagged)), (2, 4));
 }
 
-/// TCP Fast Open: the first byte comes with the SYN, and one number after it.
+/// TCP Fast Open: the first bytes come with the SYN, and whether the service takes them isn't known yet.
 #[test]
-fn payload_in_the_syn_is_exported() {
-    let Some(kernel) = Kernel::new("100%") else { return };
-    let mut talk = Talk::new(kernel);
-    let records = talk.frame(Frame { flags: SYN, ..talk.request(-1, GET) });
-    assert_eq!(brief(&records), [(0, SAMPLED, GET.len())]);
-    assert_eq!((records[0].at, records[0].flags), (-1, SYN));
-    // Sent once more without the SYN, as after a refused cookie.
-    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED, GET.len())]);
-    assert_eq!(talk.kernel.count(Counter::RequestsFramed), 1);
+fn payload_in_the_syn_is_not_believed() {
+    for (received, exported) in [(0, vec![(0, SAMPLED, GET.len())]), (GET.len() as i32, vec![])] {
+        let Some(kernel) = Kernel::new("100%") else { return };
+        let mut talk = Talk::new(kernel);
+        assert_eq!(talk.frame(Frame { flags: SYN, ..talk.request(-1, GET) }), []);
+        talk.frame(Frame { flags: SYN | ACK, ack: seq(received), ..talk.answer(b"") });
+        // Sent once more without the SYN, as after a refused cookie.
+        assert_eq!(brief(&talk.client(GET)), exported);
+        // In any case the connection is followed from the next request on.
+        talk.service(b"HTTP/1.1 200 OK\r\n\r\n");
+        let (start, records) = (talk.at, talk.client(GET));
+        assert_eq!((records[0].start, records[0].mark & SAMPLED), (start, SAMPLED));
+    }
 }
 
 /// Which byte an urgent pointer takes out of the stream is open.

@@ -1,7 +1,7 @@
 //! A client and a service that talk over one connection, seen by the programs. Sequence numbers are counted from the
 //! client's first byte, so that tests read as offsets into what it sent.
 
-use shadow_common::{Direction, marks, tcp_flags};
+use shadow_common::{Direction, marks};
 
 use crate::{frame::Frame, harness::Kernel};
 
@@ -39,17 +39,17 @@ impl Talk {
         Self { kernel, base: Frame::default(), at: 0 }
     }
 
-    /// A connection whose SYN was seen.
+    /// A connection whose beginning was seen.
     pub fn opened(rate: &str) -> Option<Self> {
         let mut talk = Self::new(Kernel::new(rate)?);
         talk.syn();
         Some(talk)
     }
 
-    /// The client connects.
+    /// The client connects, and the service accepts.
     pub fn syn(&mut self) -> Vec<Record> {
         self.at = 0;
-        self.frame(Frame { flags: tcp_flags::SYN, ..self.request(-1, b"") })
+        self.request(0, b"").handshake().into_iter().flat_map(|frame| self.frame(frame)).collect()
     }
 
     /// The client sends its next bytes.
