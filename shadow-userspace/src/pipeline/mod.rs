@@ -186,6 +186,7 @@ impl<S: RequestSink> Pipeline<S> {
         }
         if self.ended.has(record.flow, record.run.start) {
             shared.stats.repeated_segments += 1;
+            shared.decline(record);
             return None;
         }
         let id = self.flows.insert(record.flow, || Flow::new(record, &shared.limits, &shared.budget));
@@ -196,9 +197,7 @@ impl<S: RequestSink> Pipeline<S> {
         let run = CurrentRun::new(record.run);
         let begins_it = !Seq(record.first_seq()).is_after(run.start());
         *(if begins_it { &mut shared.stats.flows_refused } else { &mut shared.stats.unknown_segments }) += 1;
-        if let Some(resync) = run.give_up(Resync::LOST) {
-            shared.notes.push(Note { flow: record.flow, resync }, None);
-        }
+        shared.decline(record);
         None
     }
 
@@ -221,6 +220,15 @@ impl<S: RequestSink> Pipeline<S> {
     fn remove(&mut self, id: usize, reason: DropReason) {
         if let Some(mut flow) = self.flows.remove(id) {
             flow.end(reason, &mut self.shared);
+        }
+    }
+}
+
+impl<S> Shared<S> {
+    /// Tells the kernel, if the run of `record` is open, that nobody follows it.
+    fn decline(&mut self, record: &Segment<'_>) {
+        if let Some(resync) = CurrentRun::new(record.run).give_up(Resync::LOST) {
+            self.notes.push(Note { flow: record.flow, resync }, None);
         }
     }
 }

@@ -37,6 +37,23 @@ fn what_is_sent_again_behind_a_reset_is_not_delivered_twice() {
     }
 }
 
+/// A reset that the service doesn't believe: the kernel needn't go on with what nobody follows.
+#[test]
+fn the_kernel_is_told_of_an_open_run_that_goes_on_behind_its_end() {
+    let mut rig = Rig::new();
+    let mut client = Client::connect(&mut rig, 1, &[&post(CHUNKED, "3\r\nabc\r\n")]);
+    rig.take(client.with(RST));
+    assert_eq!((rig.notes(), rig.stats().flows_open), (vec![], 0));
+    let start = client.run.start;
+    rig.take(client.send("0\r\n\r\n"));
+    assert_eq!((rig.notes(), rig.drops()), (vec![(0, "lost", 0)], vec![(DropReason::Incomplete, 1)]));
+    // One whose end the kernel knows is none of the agent's to end.
+    client.run = Run { start, mark: FRAMED };
+    rig.take(client.send("more"));
+    assert_eq!((rig.notes(), rig.stats().repeated_segments), (vec![], 2));
+    rig.finish();
+}
+
 /// An upload pauses for longer than a flow is remembered: the request was settled when it was forgotten.
 #[test]
 fn an_upload_that_goes_on_after_its_flow_was_forgotten_is_no_other_request() {
