@@ -45,6 +45,8 @@ reasons! {
         BodyTooLarge = "body_too_large",
         /// The limit of bytes held for all requests together is reached.
         MemoryLimit = "memory_limit",
+        /// As many flows are followed as may be at once.
+        FlowLimit = "flow_limit",
         /// The connection ended, or fell silent for too long, before the request did.
         Incomplete = "incomplete",
         /// A CONNECT request: a tunnel is not mirrored.

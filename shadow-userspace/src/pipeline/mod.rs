@@ -194,10 +194,13 @@ impl<S: RequestSink> Pipeline<S> {
             shared.stats.flows_total += 1;
             return id;
         }
-        let run = CurrentRun::new(record.run);
-        let begins_it = !Seq(record.first_seq()).is_after(run.start());
-        *(if begins_it { &mut shared.stats.flows_refused } else { &mut shared.stats.unknown_segments }) += 1;
         shared.decline(record);
+        if Seq(record.first_seq()).is_after(Seq(record.run.start)) {
+            shared.stats.unknown_segments += 1;
+        } else {
+            shared.refuse(record);
+            self.ended.add(record.flow, record.run.start, record.timestamp_ns);
+        }
         None
     }
 
@@ -225,6 +228,15 @@ impl<S: RequestSink> Pipeline<S> {
 }
 
 impl<S> Shared<S> {
+    /// Settles the first request of a run that isn't followed, as there is no room for its flow.
+    fn refuse(&mut self, record: &Segment<'_>) {
+        self.stats.flows_refused += 1;
+        if record.run.is(marks::SAMPLED) {
+            self.stats.requests_framed += u64::from(record.run.is(marks::OPEN));
+            self.ledger.drop_unseen(1, DropReason::FlowLimit);
+        }
+    }
+
     /// Tells the kernel, if the run of `record` is open, that nobody follows it.
     fn decline(&mut self, record: &Segment<'_>) {
         if let Some(resync) = CurrentRun::new(record.run).give_up(Resync::LOST) {

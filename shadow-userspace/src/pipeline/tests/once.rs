@@ -96,3 +96,28 @@ fn a_run_may_begin_far_behind_the_last() {
     assert_eq!((rig.targets().len(), rig.stats().repeated_segments), (2, 1));
     rig.finish();
 }
+
+/// Requests of flows for which there is no room are in the sample too.
+#[test]
+fn what_finds_no_room_in_the_table_has_its_outcome() {
+    let mut rig = Rig::within(PipelineLimits { max_flows: 1, ..PipelineLimits::default() }, 1 << 20);
+    let first = Client::connect(&mut rig, 1, &[&get("/1")]);
+    let (mut framed, mut opened, mut passed) = (Client::new(2), Client::new(3), Client::new(4));
+    let (upload, request) = (sized("some body"), get("/refused"));
+    let (head, body) = upload.split_at(upload.len() - 5);
+    let head = framed.enter(FRAMED).send(head);
+    for record in [head, head, framed.send(body), opened.enter(OPENED).send(&request)] {
+        rig.take(record);
+    }
+    rig.take(passed.enter(PASSED).send(&request));
+    assert_eq!((rig.drops(), rig.snapshot().sampled), (vec![(DropReason::FlowLimit, 2)], 3));
+    // The first of the flow that is followed, and what the kernel didn't count of the others.
+    assert_eq!((rig.stats().requests_framed, rig.stats().flows_refused), (2, 3));
+    // It isn't taken up in its midst either.
+    rig.take(first.with(RST));
+    rig.take(framed.send("x"));
+    assert_eq!((rig.snapshot().sampled, rig.stats().flows_open), (3, 0));
+    rig.take(framed.enter(FRAMED).send(&request));
+    assert_eq!(rig.targets(), ["GET /1", "GET /refused"]);
+    rig.finish();
+}

@@ -240,7 +240,9 @@ fn runs_of_refused_flows_are_counted() {
     }
     rig.take(second.with(FIN));
     let stats = rig.stats();
-    assert_eq!((stats.flows_refused, stats.unknown_segments, stats.flows_open), (2, 2, 1));
+    assert_eq!((stats.flows_refused, stats.unknown_segments, stats.flows_open), (2, 0, 1));
+    // The rest of a run that was refused is nothing new.
+    assert_eq!((stats.repeated_segments, rig.drops()), (2, vec![(DropReason::FlowLimit, 2)]));
     rig.take(first.with(FIN));
     rig.take(second.enter(FRAMED).send(&request));
     assert_eq!(rig.targets(), ["GET /1", "POST /post"]);
