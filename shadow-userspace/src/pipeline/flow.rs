@@ -119,6 +119,10 @@ impl Flow {
         if self.phase == Phase::Followed {
             return self.push(record, shared);
         }
+        // The kernel goes on drawing for what it can frame.
+        if self.phase == Phase::Dead && !self.run.is_open() {
+            self.settle_owed(DropReason::Ambiguous, shared);
+        }
         shared.stats.ignored_bytes += u64::from(record.payload_len);
         after_end_of(record)
     }

@@ -1,6 +1,8 @@
 //! Every request is settled once and delivered at most once, whatever comes after its flow was forgotten, and however far
 //! apart the requests of a flow are.
 
+use shadow_common::tcp_flags::FIN;
+
 use super::*;
 
 /// The service refuses an upload and resets the connection; of the body more is on the way already.
@@ -120,4 +122,20 @@ fn what_finds_no_room_in_the_table_has_its_outcome() {
     rig.take(framed.enter(FRAMED).send(&request));
     assert_eq!(rig.targets(), ["GET /1", "GET /refused"]);
     rig.finish();
+}
+
+/// Where nothing is believed any more, the kernel still draws for the requests that it can frame.
+#[test]
+fn what_is_sampled_behind_doubtful_framing_has_its_outcome() {
+    let mut rig = Rig::new();
+    let mut client = Client::new(1);
+    for count in 1..=3 {
+        // The kernel doesn't ask for a Host.
+        rig.take(client.enter(FRAMED).send("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"));
+        rig.take(client.send("body"));
+        assert_eq!((rig.drops(), rig.snapshot().sampled), (vec![(DropReason::Ambiguous, count)], count));
+    }
+    rig.take(client.with(FIN));
+    rig.finish();
+    assert_eq!(rig.drops(), [(DropReason::Ambiguous, 3)]);
 }
