@@ -210,10 +210,10 @@ impl Flow {
     }
 
     /// Whether every byte of the record was taken, although it is of a run that the flow did not enter: a request in an
-    /// open run that was sent again after the kernel was told where it begins.
+    /// open run that was sent again after the kernel was told where it begins, or after what followed it was lost.
     fn has_taken(&self, record: &Segment<'_>) -> bool {
         let (next, first) = (self.stream.reassembler.next_seq(), Seq(record.first_seq()));
-        self.phase == Phase::Followed
+        self.phase != Phase::Dead
             && next.is_after(Seq(record.run.start))
             && !(first + record.payload_len).is_after(next)
     }

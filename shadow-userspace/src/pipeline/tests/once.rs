@@ -139,3 +139,25 @@ fn what_is_sampled_behind_doubtful_framing_has_its_outcome() {
     rig.finish();
     assert_eq!(rig.drops(), [(DropReason::Ambiguous, 3)]);
 }
+
+/// The run is lost behind a request that was delivered; that one is sent again, and its start is taken in mid-life.
+#[test]
+fn what_was_delivered_before_its_run_was_lost_is_not_delivered_again() {
+    let mut rig = Rig::new();
+    let (first, second) = (get("/1"), get("/2"));
+    let mut client = Client::connect(&mut rig, 1, &[&first]);
+    let at_second = client;
+    rig.take(client.send(&second));
+    client.skip(1);
+    rig.take(client.send("behind a hole"));
+    rig.wait(4 * SECOND);
+    assert_eq!((rig.targets().len(), rig.stats().holes_timed_out), (2, 1));
+    let mut again = at_second;
+    rig.take(again.enter(marks::SAMPLED | marks::UNCONFIRMED).send(&second));
+    rig.take(again.news(marks::CONFIRMED));
+    assert_eq!((rig.targets(), rig.drops()), (vec!["GET /1".to_owned(), "GET /2".to_owned()], vec![]));
+    client.skip(100);
+    rig.take(client.enter(FRAMED).send(&get("/3")));
+    assert_eq!(rig.targets().len(), 3);
+    rig.finish();
+}
