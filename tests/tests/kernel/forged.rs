@@ -1,6 +1,9 @@
 //! Clients that send what no honest one would: nothing of it may move the place where a request is seen.
 
-use shadow_common::tcp_flags::{ACK, RST, SYN};
+use shadow_common::{
+    marks::{CONFIRMED, UNCONFIRMED},
+    tcp_flags::{ACK, RST, SYN},
+};
 
 use crate::{
     frame::Frame,
@@ -63,4 +66,18 @@ fn without_the_service_s_consent_there_is_no_connection() {
     // Whoever comes again with the same ports waits again.
     talk.frame(Frame { flags: SYN, ..talk.request(5000, b"") });
     assert_eq!(talk.client_at(5001, GET), []);
+}
+
+/// The known limit of what is taken in mid-life (`docs/ARCHITECTURE.md`): an answer to an earlier request acknowledges the
+/// head of the next, and that one's body is taken for a request.
+#[test]
+fn a_pipelined_request_s_body_may_be_taken_in_mid_life() {
+    let Some(kernel) = Kernel::new("100%") else { return };
+    let mut talk = Talk { at: 1000, ..Talk::new(kernel) };
+    let upload = format!("POST /p HTTP/1.1\r\nContent-Length: {}\r\n\r\n", GET.len());
+    talk.client(&[GET, upload.as_bytes()].concat());
+    talk.service(b"HTTP/1.1 200 OK\r\n\r\n");
+    let body = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(body, SAMPLED | UNCONFIRMED, GET.len())]);
+    assert_eq!(brief(&talk.service(b"HTTP/1.1 200 OK\r\n\r\n")), [(body, CONFIRMED, 0)]);
 }
