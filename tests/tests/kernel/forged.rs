@@ -1,7 +1,7 @@
 //! Clients that send what no honest one would: nothing of it may move the place where a request is seen.
 
 use shadow_common::{
-    marks::{CONFIRMED, UNCONFIRMED},
+    marks::{CONFIRMED, REFUTED, UNCONFIRMED},
     tcp_flags::{ACK, RST, SYN},
 };
 
@@ -80,4 +80,18 @@ fn a_pipelined_request_s_body_may_be_taken_in_mid_life() {
     let body = talk.at;
     assert_eq!(brief(&talk.client(GET)), [(body, SAMPLED | UNCONFIRMED, GET.len())]);
     assert_eq!(brief(&talk.service(b"HTTP/1.1 200 OK\r\n\r\n")), [(body, CONFIRMED, 0)]);
+}
+
+/// More of the body follows what was taken for the connection's last request.
+#[test]
+fn bytes_behind_a_last_request_refute_it_in_mid_life() {
+    let Some(kernel) = Kernel::new("100%") else { return };
+    let mut talk = Talk { at: 1000, ..Talk::new(kernel) };
+    talk.service(b"HTTP/1.1 413 Too Large\r\n\r\n");
+    let start = talk.at;
+    let close = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(brief(&talk.client(close)), [(start, SAMPLED | UNCONFIRMED, close.len())]);
+    let received = talk.at;
+    assert_eq!(brief(&talk.client(b"more of the body")), [(start, REFUTED, 0)]);
+    assert_eq!(talk.service_having(received, b"HTTP/1.1 200 OK\r\n\r\n"), []);
 }
