@@ -15,3 +15,4 @@ mod ring;
 mod sampling;
 mod shapes;
 mod talk;
+mod together;
