@@ -8,7 +8,7 @@ const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
 impl Talk {
     /// Fills the ring with requests of another connection, and says how many found room.
-    fn fill(&mut self) -> u64 {
+    pub fn fill(&mut self) -> u64 {
         let mut other = self.base.clone();
         other.ports.0 += 1;
         other.seq = 1000;
@@ -68,6 +68,7 @@ fn the_rest_of_a_request_that_lost_a_part_is_not_exported() {
 #[test]
 fn a_request_that_is_lost_from_its_beginning_is_counted() {
     let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(GET);
     talk.fill();
     let before = talk.kernel.count(Counter::RequestsLost);
     for _ in 0..3 {
@@ -123,4 +124,58 @@ fn a_request_that_begins_within_a_lost_segment_is_counted() {
     talk.kernel.send(&talk.request(talk.at, &[b"56789", GET].concat()));
     assert_eq!(lost(&talk), before.map(|count| count + 1));
     assert!(talk.kernel.counters().is_balanced());
+}
+
+/// What goes on behind a request that lost a part is another run, which that request is none of.
+#[test]
+fn a_run_is_not_opened_on_a_request_that_lost_a_part() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(b"POST / HTTP/1.1\r\nContent-Length: 20\r\n\r\n");
+    talk.fill();
+    talk.kernel.send(&talk.request(talk.at, b"0123456789"));
+    talk.at += 10;
+    talk.drain();
+    let next = talk.at + 10;
+    let both = [b"0123456789", GET].concat();
+    assert_eq!(brief(&talk.client(&both)), [(next, SAMPLED | OPEN | LOST, both.len())]);
+    // That one is whole: so far it lost nothing.
+    assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED | OPEN, GET.len())]);
+}
+
+/// Lost requests are counted once, and apart where nobody framed them; what is outside the sample isn't.
+#[test]
+fn lost_starts_are_counted_by_kind() {
+    const CHUNKED: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (request, rate, lost, unframed) in
+        [(GET, "100%", 1, 0), (CHUNKED, "100%", 1, 1), (CHUNKED, "0.000001%", 0, 0)]
+    {
+        let Some(mut talk) = Talk::opened("100%") else { return };
+        talk.client(GET);
+        talk.fill();
+        let counts = |talk: &Talk| {
+            [Counter::RequestsLost, Counter::UnframedLost].map(|counter| talk.kernel.count(counter))
+        };
+        let before = counts(&talk);
+        talk.kernel.programs.control.set_rate(rate.parse().unwrap()).unwrap();
+        for _ in 0..2 {
+            talk.kernel.send(&talk.request(talk.at, request));
+        }
+        let after = counts(&talk);
+        assert_eq!([after[0] - before[0], after[1] - before[1]], [lost, unframed], "{rate}");
+        assert!(talk.kernel.counters().is_balanced());
+    }
+}
+
+/// A run that opens behind its first segment has begun: what is sent again of it and lost is no lost request.
+#[test]
+fn a_request_that_was_exported_is_not_lost_again() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let head = b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
+    talk.client(head);
+    let both = [b"01234", GET].concat();
+    assert_eq!(brief(&talk.client(&both)), [(0, SAMPLED | OPEN, both.len())]);
+    talk.fill();
+    let before = talk.kernel.count(Counter::RequestsLost);
+    talk.kernel.send(&talk.request(0, head));
+    assert_eq!(talk.kernel.count(Counter::RequestsLost) - before, 0);
 }
