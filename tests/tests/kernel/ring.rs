@@ -1,8 +1,11 @@
 //! A full ring: counted, and no request goes out with a hole.
 
-use shadow_common::{Counter, marks::LOST};
+use shadow_common::{Counter, marks::LOST, tcp_flags::RST};
 
-use crate::talk::{OPEN, SAMPLED, Talk, brief};
+use crate::{
+    frame::Frame,
+    talk::{OPEN, SAMPLED, Talk, brief},
+};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -10,20 +13,26 @@ impl Talk {
     /// Fills the ring with requests of another connection, and says how many found room.
     pub fn fill(&mut self) -> u64 {
         let mut other = self.base.clone();
-        other.ports.0 += 1;
+        // Of each time another: one that lost a part exports no more.
+        other.ports.0 += self.kernel.count(Counter::FlowsSeen) as u16 + 1;
         other.seq = 1000;
         let payload =
             [b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n".to_vec(), vec![7; 3000]].concat();
         other.handshake().iter().for_each(|frame| self.kernel.send(frame));
         let before = self.kernel.count(Counter::Exported);
         for _ in 0..400 {
-            self.kernel.send(&crate::frame::Frame { payload: payload.clone(), ..other.clone() });
+            self.kernel.send(&Frame { payload: payload.clone(), ..other.clone() });
         }
         // The last bit of room, for small records.
         for _ in 0..400 {
-            self.kernel.send(&crate::frame::Frame { payload: b"POST".to_vec(), ..other.clone() });
+            self.kernel.send(&Frame { payload: b"POST".to_vec(), ..other.clone() });
         }
         self.kernel.count(Counter::Exported) - before
+    }
+
+    /// Segments and requests that found no room.
+    fn losses(&self) -> [u64; 2] {
+        [Counter::RingFull, Counter::RequestsLost].map(|counter| self.kernel.count(counter))
     }
 
     fn drain(&mut self) -> u64 {
@@ -79,6 +88,18 @@ fn a_request_that_is_lost_from_its_beginning_is_counted() {
     talk.drain();
     let next = talk.at;
     assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED | LOST, GET.len())]);
+}
+
+/// News of the flow are told all the same.
+#[test]
+fn a_flow_whose_request_lost_a_part_still_tells_of_its_end() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
+    talk.fill();
+    talk.kernel.send(&talk.request(talk.at, b"0123456789"));
+    talk.drain();
+    let reset = talk.frame(Frame { flags: RST, ..talk.answer(b"") });
+    assert_eq!((reset.len(), reset[0].flags, reset[0].mark), (1, RST, LOST));
 }
 
 /// The kernel doesn't know where the next request begins, so the flow is as one that is met in mid-life.
@@ -175,7 +196,23 @@ fn a_request_that_was_exported_is_not_lost_again() {
     let both = [b"01234", GET].concat();
     assert_eq!(brief(&talk.client(&both)), [(0, SAMPLED | OPEN, both.len())]);
     talk.fill();
-    let before = talk.kernel.count(Counter::RequestsLost);
+    let before = talk.losses();
     talk.kernel.send(&talk.request(0, head));
-    assert_eq!(talk.kernel.count(Counter::RequestsLost) - before, 0);
+    assert_eq!(talk.losses(), [before[0] + 1, before[1]]);
+}
+
+/// Of a run that begins behind a hole the agent has heard, and owes its first request an outcome.
+#[test]
+fn a_run_that_the_agent_has_heard_of_is_not_lost_from_its_beginning() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
+    talk.fill();
+    talk.kernel.send(&talk.request(talk.at, b"0123456789"));
+    talk.drain();
+    let start = talk.at + 10;
+    assert_eq!(brief(&talk.client_at(start + 3, &GET[3..])), [(start, SAMPLED | OPEN | LOST, GET.len() - 3)]);
+    talk.fill();
+    let before = talk.losses();
+    talk.kernel.send(&talk.request(start, b"GET"));
+    assert_eq!(talk.losses(), [before[0] + 1, before[1]]);
 }
