@@ -106,6 +106,10 @@ fn segments_sent_again_change_nothing() {
     let both = [&GET[5..], POST].concat();
     assert_eq!(brief(&talk.client_at(5, &both)), [(start, SAMPLED, both.len())]);
     assert_eq!(talk.counts([Counter::Repeated, Counter::RequestsFramed]), [1, 2]);
+    // Also before an open run.
+    talk.client(CHUNKED);
+    assert_eq!(talk.client_at(0, GET), []);
+    assert_eq!(talk.counts([Counter::Repeated, Counter::RunsOpened]), [2, 1]);
 }
 
 #[test]
@@ -168,14 +172,23 @@ fn runs_are_not_opened_in_vain() {
 
 #[test]
 fn the_agent_says_where_the_next_request_begins() {
+    for (rate, mark) in [("100%", SAMPLED | OPEN), ("0.000001%", OPEN)] {
+        let Some(mut talk) = Talk::opened(rate) else { return };
+        talk.client(CHUNKED);
+        let end = b"5\r\nhello\r\n0\r\n\r\n";
+        assert_eq!(brief(&talk.client(end)), [(0, mark, end.len())]);
+        let next = talk.at;
+        talk.note(0, Resync::RESUME, next);
+        talk.rate("100%");
+        assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED, GET.len())]);
+        assert_eq!(talk.counts([Counter::RunsResumed, Counter::RunsOpened]), [1, 1]);
+    }
+    // A run of one segment.
     let Some(mut talk) = Talk::opened("100%") else { return };
-    talk.client(CHUNKED);
-    let end = b"5\r\nhello\r\n0\r\n\r\n";
-    assert_eq!(brief(&talk.client(end)), [(0, SAMPLED | OPEN, end.len())]);
+    talk.client(&[CHUNKED, b"0\r\n\r\n"].concat());
     let next = talk.at;
     talk.note(0, Resync::RESUME, next);
     assert_eq!(brief(&talk.client(GET)), [(next, SAMPLED, GET.len())]);
-    assert_eq!(talk.counts([Counter::RunsResumed, Counter::RunsOpened]), [1, 1]);
 }
 
 /// The agent would draw for what it has already.
@@ -187,6 +200,9 @@ fn a_late_note_changes_nothing() {
     let next = talk.at;
     talk.client(GET);
     talk.note(0, Resync::RESUME, next);
+    assert_eq!(brief(&talk.client_at(next, GET)), [(0, SAMPLED | OPEN, GET.len())], "sent again");
+    // What is sent again takes nothing back of what was exported behind it.
+    assert_eq!(brief(&talk.client_at(next - 5, b"0\r\n\r\n")), [(0, SAMPLED | OPEN, 5)]);
     assert_eq!(brief(&talk.client_at(next, GET)), [(0, SAMPLED | OPEN, GET.len())], "sent again");
     assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED | OPEN, GET.len())]);
     // A note on another run.
@@ -235,6 +251,27 @@ fn other_protocols_are_counted_and_left_alone() {
     }
 }
 
+/// Behind a request they are no protocol's first bytes, whatever they look like.
+#[test]
+fn only_the_first_bytes_tell_the_protocol() {
+    let others: [&[u8]; 3] = [b"\x16\x03\x01\x02\x00", b"\x00\x01\x02", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"];
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    for other in others {
+        talk.base.ports.0 += 1;
+        talk.syn();
+        talk.client(GET);
+        let start = talk.at;
+        let found = brief(&talk.client(other));
+        assert_eq!(found, [(start, SAMPLED | OPEN, other.len())], "{}", other.escape_ascii());
+    }
+    assert_eq!(talk.counts([Counter::FlowsTls, Counter::FlowsOther, Counter::FlowsHttp2]), [0; 3]);
+    // A single byte tells nothing, and Ethernet's padding is none of it.
+    talk.base.ports.0 += 1;
+    talk.syn();
+    let alone = Frame { padding: 6, ..talk.request(0, b"\x16") };
+    assert_eq!(brief(&talk.frame(alone)), [(0, SAMPLED | OPEN, 1)]);
+}
+
 #[test]
 fn http2_is_exported_whole() {
     for rate in ["100%", "0.000001%"] {
@@ -276,17 +313,59 @@ fn ends_are_told_of_known_flows_only() {
     let fin = talk.frame(control(&talk, FIN | ACK));
     assert_eq!((fin[0].flags & FIN, fin[0].mark, fin[0].at), (FIN, SAMPLED, len(GET)));
 
+    // It is a part of the run, so that more may follow.
+    let reset = talk.frame(Frame { flags: RST, ..talk.answer(b"") });
+    assert_eq!((reset.len(), reset[0].flags), (1, RST));
+
+    // Of an open run too.
+    talk.base.ports.0 += 1;
+    talk.syn();
+    talk.client(CHUNKED);
+    let fin = talk.frame(control(&talk, FIN | ACK));
+    assert_eq!((fin[0].flags & FIN, fin[0].mark, fin[0].start), (FIN, SAMPLED | OPEN, 0));
+
     // Behind an unsampled request it tells of the flow alone; once.
-    talk.base.seq = 0;
-    talk.base.ports.0 = 40_001;
+    for end in [FIN | ACK, RST] {
+        talk.rate("100%");
+        talk.base.ports.0 += 1;
+        talk.syn();
+        talk.client(GET);
+        talk.rate("0%");
+        talk.client(POST);
+        let told = talk.frame(control(&talk, end));
+        assert_eq!((told.len(), told[0].mark, told[0].payload_len), (1, 0, 0));
+        assert_eq!(talk.frame(control(&talk, end)), []);
+    }
+
+    // Of a flow without a sampled request the agent hasn't heard.
+    talk.base.ports.0 += 1;
     talk.syn();
     talk.client(GET);
-    talk.rate("0%");
-    talk.client(POST);
-    let fin = talk.frame(control(&talk, FIN | ACK));
-    assert_eq!((fin.len(), fin[0].mark, fin[0].payload_len), (1, 0, 0));
     assert_eq!(talk.frame(control(&talk, FIN | ACK)), []);
     assert!(talk.kernel.counters().is_balanced());
+}
+
+/// One end may be closed and the other go on; then nothing is remembered.
+#[test]
+fn a_flow_is_forgotten_when_both_ends_are_closed() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.client(GET);
+    let from_client = Frame { flags: FIN | ACK, ..talk.request(talk.at, b"") };
+    let from_service = Frame { flags: FIN | ACK, ..talk.answer(b"") };
+    let again = |talk: &mut Talk| talk.client_at(0, GET).len();
+    for _ in 0..2 {
+        talk.frame(from_client.clone());
+        assert_eq!(again(&mut talk), 1);
+    }
+    talk.frame(from_service.clone());
+    assert_eq!(again(&mut talk), 0);
+    talk.syn();
+    talk.client(GET);
+    for _ in 0..2 {
+        talk.frame(from_service.clone());
+        assert_eq!(again(&mut talk), 1, "a new connection, of which one end is closed");
+    }
+    assert_eq!(talk.counts([Counter::UnknownFlow]), [1]);
 }
 
 #[test]
@@ -305,12 +384,31 @@ fn ports_that_are_used_again_begin_a_new_flow() {
     // The same SYN once more: nothing begins.
     assert_eq!(talk.syn(), []);
     assert_eq!(brief(&talk.client_at(len(POST), b"01234")), [(0, SAMPLED, 5)]);
+    // Nor with a client's SYN that acknowledges something.
     let [syn, consent] = talk.request(700_000, b"").handshake();
+    assert_eq!(talk.frame(Frame { flags: SYN | ACK, ..syn.clone() }), []);
+    assert_eq!(talk.counts([Counter::FlowsSeen]), [1]);
     let told = talk.frame(syn);
     assert_eq!(talk.frame(consent), []);
     assert_eq!((told.len(), told[0].flags, told[0].mark), (1, SYN, 0));
     assert_eq!(brief(&talk.client_at(700_000, GET)), [(700_000, SAMPLED, GET.len())]);
     assert_eq!(talk.counts([Counter::FlowsSeen]), [2]);
+    // With that news the agent forgets the flow, and hears no more of it until something is exported again.
+    talk.frame(Frame { flags: SYN, ..talk.request(900_000 - 1, b"") });
+    assert_eq!(talk.frame(Frame { flags: RST, ..talk.request(900_000, b"") }), []);
+}
+
+/// Between two service ports the SYN says which end is the client.
+#[test]
+fn either_end_of_a_flow_may_use_a_service_port() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    talk.base.ports = (9090, 8080);
+    assert_eq!(talk.syn(), []);
+    assert_eq!(talk.frame(Frame { flags: SYN | ACK, ..talk.answer(b"") }), []);
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED, GET.len())]);
+    assert_eq!(talk.service(b"HTTP/1.1 200 OK\r\n\r\n"), []);
+    let counted = [Counter::FlowsSeen, Counter::Control, Counter::Response, Counter::UnknownFlow];
+    assert_eq!(talk.counts(counted), [2, 3, 1, 0]);
 }
 
 #[test]
@@ -345,6 +443,10 @@ fn flows_of_the_agents_own_are_left_alone_both_ways() {
     let other = Frame { ports: (41_000, 8080), ..talk.request(0, b"") };
     talk.kernel.export_marked(&Frame { flags: SYN, ..other }.bytes(), MARK + 1).unwrap();
     assert_eq!(talk.counts([Counter::Own, Counter::FlowsSeen]), [3, 2]);
+    // And a client's port that the agent gets is the agent's.
+    talk.kernel.export_marked(&Frame { flags: SYN, ..talk.request(9000, b"") }.bytes(), MARK).unwrap();
+    assert_eq!(talk.client_at(9001, GET), []);
+    assert_eq!(talk.counts([Counter::Own]), [5]);
 }
 
 #[test]

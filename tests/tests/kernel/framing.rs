@@ -81,6 +81,8 @@ fn lengths_are_read() {
         (b"GET / HTTP/1.1\r\nX-Transfer-Encoding: chunked\r\n\r\n", Body(0)),
         (b"GET / HTTP/1.1\r\nUpgrade-Insecure-Requests: 1\r\n\r\n", Body(0)),
         (b"GET / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", Body(4)),
+        // What one ends with is nothing to the next.
+        (b"GET / HTTP/1.1\r\nHost: a\r", Open),
         (b"GET / HTTP/1.1\r\nCookie: caf\xc3\xa9=\xff\r\n\r\n", Body(0)),
     ]);
 }
@@ -107,6 +109,7 @@ fn doubts_are_the_agents() {
         (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", Open),
         (b"POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", Open),
         (b"POST / HTTP/1.1\r\nContent-Length : 5\r\n\r\n", Open),
+        (b"POST / HTTP/1.1\r\nContent-Length 5\r\n\r\n", Open),
         (b"POST / HTTP/1.1\r\nContent-Length:  5\r\n\r\n", Open),
         (b"POST / HTTP/1.1\r\nContent-Length: 5 \r\n\r\n", Open),
         (b"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", Open),
@@ -133,11 +136,41 @@ fn doubts_are_the_agents() {
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", Open),
         (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", Open),
         (b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", Open),
+        (b"GET /aHTTP/1.1\r\nHost: a\r\n\r\n", Open),
         (b"GET /\r\n\r\n", Open),
+        (b"G HTTP/1.1\r\nHost: a\r\n\r\n", Open),
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", Open),
         (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Open),
         (b"hello, this is no request\r\n\r\n", Open),
     ]);
+}
+
+/// The reader goes by words from a line's beginning. What ends it otherwise than CR LF is found wherever it lies.
+#[test]
+fn control_characters_are_doubtful_at_every_place() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let others = [
+        "\r",
+        "\n",
+        "\r\r\n",
+        "\n\r\n",
+        "\0\n",
+        "\0\r\n",
+        "\t",
+        "\0",
+        "\x1f",
+        "\r\t",
+        "\rabcdef\r\n",
+        "\rabcdefg\r\n",
+        "\rabcdefgh\n",
+    ];
+    for padding in 0..8 {
+        for other in others {
+            let pad = "p".repeat(padding);
+            let head = format!("POST / HTTP/1.1\r\nX: {pad}{other}Content-Length: 5\r\n\r\n");
+            assert_eq!(framed(&mut talk, head.as_bytes(), 0), Open, "{head:?}");
+        }
+    }
 }
 
 /// The longest head that is read, and the first that isn't; at every alignment.

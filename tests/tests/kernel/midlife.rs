@@ -85,6 +85,8 @@ fn no_start_is_taken_behind_an_interim_answer_in_parts() {
     let Some(mut talk) = met("100%") else { return };
     assert_eq!(answer(&mut talk), 0);
     assert_eq!(talk.client(GET), [], "of an unknown flow");
+    talk.service(OK);
+    assert_eq!(talk.client(b"no request"), []);
     assert_eq!(answer(&mut talk), 0);
     assert_eq!(talk.client(GET), [], "of a known one");
     talk.service(OK);
@@ -100,7 +102,7 @@ fn no_start_is_taken_behind_an_interim_answer_in_parts() {
 fn no_start_is_taken_behind_what_is_no_answer() {
     let Some(mut talk) = met("100%") else { return };
     for flags in [SYN | ACK, FIN | ACK, RST] {
-        talk.frame(Frame { flags, ..talk.answer(b"") });
+        talk.frame(Frame { flags, ..talk.answer(OK) });
         assert_eq!(talk.client(GET), [], "flags {flags:#x} of an unknown flow");
     }
     talk.service(OK);
@@ -178,14 +180,26 @@ fn only_what_follows_the_answer_at_once_is_taken() {
 }
 
 #[test]
-fn tls_in_mid_life_is_nothing_to_take() {
+fn other_protocols_in_mid_life_are_nothing_to_take() {
     let Some(mut talk) = met("100%") else { return };
     talk.service(b"\x17\x03\x03\x00\x20");
     assert_eq!(talk.client(b"\x17\x03\x03\x00\x20"), []);
-    assert_eq!(talk.kernel.count(Counter::UnknownFlow), 2);
+    // What they are is told by a connection's first bytes alone.
+    let others: [&[u8]; 3] = [b"\x16\x03\x01\x02\x00", b"\x00\x01\x02", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"];
+    for other in others {
+        talk.service(OK);
+        assert_eq!(talk.client(other), [], "{}", other.escape_ascii());
+    }
+    assert_eq!(talk.kernel.count(Counter::UnknownFlow), 8);
+    talk.service(OK);
+    let start = talk.at;
+    assert_eq!(brief(&talk.client(GET)), [(start, TAKEN, GET.len())]);
+    // That it ends is told of the flow, since nothing is sure of the run.
+    let fin = talk.frame(Frame { flags: FIN | ACK, ..talk.request(talk.at, b"") });
+    assert_eq!((fin.len(), fin[0].flags & FIN, fin[0].mark), (1, FIN, 0));
 }
 
-/// A start that was none leaves nothing behind: the answer that says so is an answer, and the next start is as the first.
+/// A start that was none leaves nothing behind: the answer that says so is an answer, and the next start is as any.
 #[test]
 fn a_start_is_found_behind_a_refuted_one() {
     let Some(mut talk) = met("100%") else { return };

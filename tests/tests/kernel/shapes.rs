@@ -41,6 +41,7 @@ pub fn shapes() -> Vec<(&'static str, Frame)> {
         ("IPv6 destination", extensions(vec![(60, long())])),
         ("IPv6 routing and destination", extensions(vec![(43, short()), (60, short())])),
         ("IPv6 all three", extensions(vec![(0, long()), (43, short()), (60, long())])),
+        ("IPv6 authentication", extensions(vec![(51, [&[4, 0, 0][..], &[7; 20]].concat())])),
         ("IPv6 atomic fragment", extensions(vec![(44, vec![0, 0, 0, 0, 0, 0, 1])])),
         ("IPv6 in VLAN", Frame { vlans: vec![(0x8100, 5)], ..v6.clone() }),
     ]
@@ -93,6 +94,24 @@ fn xdp_frames_requests_in_jumbo_frames() {
     let next = frame.seq + frame.payload.len() as u32;
     kernel.tag(&Frame { seq: next, payload: GET.to_vec(), ..frame }.bytes()).unwrap();
     assert_eq!((kernel.count(Counter::RequestsFramed), kernel.count(Counter::XdpTagged)), (2, 4));
+    assert_eq!((kernel.count(Counter::XdpSeen), kernel.count(Counter::XdpUntagged)), (4, 0));
+}
+
+/// BIG TCP: a length of 0 says that the datagram goes on to the packet's end. XDP, which sees none, leaves it alone.
+#[test]
+fn a_length_of_zero_means_the_whole_packet() {
+    let base = Frame { payload: GET.to_vec(), ..Frame::default() };
+    for frame in [base.clone(), Frame { ipv6: true, ..base }] {
+        let Some(mut kernel) = Kernel::new("100%") else { return };
+        frame.handshake().iter().for_each(|frame| kernel.send(frame));
+        let mut bytes = frame.bytes();
+        let length = if frame.ipv6 { 18..20 } else { 16..18 };
+        bytes[length].fill(0);
+        kernel.tag(&bytes).unwrap();
+        kernel.export(&bytes).unwrap();
+        assert_eq!(kernel.record(|segment| segment.payload.to_vec()), Some(GET.to_vec()));
+        assert_eq!(kernel.count(Counter::XdpTagged), 0);
+    }
 }
 
 /// TCP Fast Open: the first bytes come with the SYN, and whether the service takes them isn't known yet.
@@ -120,6 +139,15 @@ fn behind_urgent_data_nothing_is_a_request() {
     assert_eq!(brief(&talk.frame(urgent)), [(0, SAMPLED, GET.len())]);
     assert_eq!(talk.client_at(GET.len() as i32, GET), []);
     assert_eq!(talk.kernel.count(Counter::AfterLast), 1);
+    // Nor in an open run: what there is of it the agent has to judge.
+    talk.base.ports.0 += 1;
+    talk.syn();
+    let urgent = Frame { flags: URG | ACK, ..talk.request(0, &[GET, GET].concat()) };
+    assert_eq!(brief(&talk.frame(urgent)), [(0, SAMPLED | OPEN, 2 * GET.len())]);
+    assert_eq!(talk.client_at(2 * GET.len() as i32, GET), []);
+    assert_eq!(talk.kernel.count(Counter::LeftAlone), 1);
+    let fin = talk.frame(Frame { flags: FIN | ACK, ..talk.request(2 * GET.len() as i32, b"") });
+    assert_eq!((fin.len(), fin[0].flags & FIN, fin[0].mark), (1, FIN, 0));
 }
 
 #[test]
@@ -138,25 +166,36 @@ fn keepalive_and_window_probes_change_nothing() {
 #[test]
 fn what_is_not_exported_has_its_counter() {
     let base = Frame { payload: GET.to_vec(), ..Frame::default() };
-    let v6_fragment = vec![(44, vec![0, 0, 1, 0, 0, 0, 1])];
+    let v6_fragment =
+        |offset| Frame { ipv6: true, extensions: vec![(44, vec![0, 0, offset, 0, 0, 0, 1])], ..base.clone() };
     let mut udp = base.bytes();
     udp[23] = 17;
     let mut arp = base.bytes();
     arp[12..14].copy_from_slice(&[8, 6]);
-    let mut short_header = base.bytes();
-    short_header[46] = 0x40;
-    let cases: [(&str, Vec<u8>, Counter); 11] = [
+    let with = |frame: &Frame, at: usize, byte| {
+        let mut bytes = frame.bytes();
+        bytes[at] = byte;
+        bytes
+    };
+    let empty = Frame { payload: Vec::new(), padding: 40, ..base.clone() };
+    let v6 = Frame { ipv6: true, ..base.clone() };
+    // Four bytes before its TCP header begins what could be one.
+    let early = Frame { ack: 0x5000_0000, ..base.clone() };
+    let cut = base.bytes().len() - 1;
+    let cases: [(&str, Vec<u8>, Counter); 17] = [
         ("UDP", udp, Counter::NotTcp),
         ("ARP", arp, Counter::NotTcp),
         ("first fragment", Frame { ipv4_fragment: 0x2000, ..base.clone() }.bytes(), Counter::Fragment),
         ("later fragment", Frame { ipv4_fragment: 0x0010, ..base.clone() }.bytes(), Counter::Fragment),
-        (
-            "IPv6 fragment",
-            Frame { ipv6: true, extensions: v6_fragment, ..base.clone() }.bytes(),
-            Counter::Fragment,
-        ),
-        ("TCP header too short", short_header, Counter::Malformed),
+        ("IPv6 first fragment", v6_fragment(1).bytes(), Counter::Fragment),
+        ("IPv6 last fragment", v6_fragment(8).bytes(), Counter::Fragment),
+        ("TCP header too short", with(&base, 46, 0x40), Counter::Malformed),
+        ("TCP header longer than the datagram", with(&empty, 46, 0xf0), Counter::Malformed),
+        ("IPv4 header too short", with(&early, 14, 0x44), Counter::Malformed),
+        ("IPv4 by its ethertype only", with(&base, 14, 0x65), Counter::Malformed),
+        ("IPv6 by its ethertype only", with(&v6, 14, 0x40), Counter::Malformed),
         ("datagram cut short", base.bytes()[..60].to_vec(), Counter::Malformed),
+        ("datagram cut short by a byte", base.bytes()[..cut].to_vec(), Counter::Malformed),
         ("other ports", Frame { ports: (1, 2), ..base.clone() }.bytes(), Counter::OtherPort),
         ("no SYN seen", base.bytes(), Counter::UnknownFlow),
         ("no payload", Frame { payload: Vec::new(), flags: ACK, ..base.clone() }.bytes(), Counter::Empty),
