@@ -223,6 +223,7 @@ fn a_syn_ends_mid_life() {
     talk.service(OK);
     let number_0 = Frame { flags: SYN, seq: 0, ..talk.request(0, b"") };
     assert_eq!(talk.frame(number_0.clone()), []);
+    assert_eq!(talk.frame(Frame { flags: SYN | ACK, ack: 1, ..talk.answer(b"") }), []);
     let first = talk.frame(Frame { flags: ACK, seq: 1, payload: GET.to_vec(), ..number_0 });
     assert_eq!((first.len(), first[0].mark, first[0].start), (1, SAMPLED, first[0].at));
     assert_eq!(talk.kernel.count(Counter::FlowsSeen), 1);
