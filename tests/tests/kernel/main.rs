@@ -12,6 +12,7 @@ mod harness;
 mod isolation;
 mod midlife;
 mod ring;
+mod runs;
 mod sampling;
 mod shapes;
 mod talk;

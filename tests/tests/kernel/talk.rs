@@ -1,7 +1,7 @@
 //! A client and a service that talk over one connection, seen by the programs. Sequence numbers are counted from the
 //! client's first byte, so that tests read as offsets into what it sent.
 
-use shadow_common::{Direction, marks};
+use shadow_common::{Counter, Direction, FlowKey, Resync, marks};
 
 use crate::{frame::Frame, harness::Kernel};
 
@@ -90,6 +90,28 @@ impl Talk {
         self.records()
     }
 
+    /// Counts of these counters.
+    pub fn counts<const N: usize>(&self, counters: [Counter; N]) -> [u64; N] {
+        let all = self.kernel.counters();
+        assert!(all.is_balanced(), "{all:?}");
+        counters.map(|counter| all.get(counter))
+    }
+
+    /// The agent's note on the run that began at an offset.
+    pub fn note(&self, run: i32, what: u32, next: i32) {
+        let mut addr = [0; 16];
+        addr[10..12].fill(0xff);
+        let [mut client_addr, mut service_addr] = [addr; 2];
+        client_addr[12..].copy_from_slice(&[10, 0, 0, 1]);
+        service_addr[12..].copy_from_slice(&[10, 0, 0, 200]);
+        let flow = FlowKey { client_addr, service_addr, client_port: 40_000, service_port: 8080 };
+        self.kernel.programs.control.resync(&flow, Resync { run: seq(run), next: seq(next), what }).unwrap();
+    }
+
+    pub fn rate(&self, rate: &str) {
+        self.kernel.programs.control.set_rate(rate.parse().unwrap()).unwrap();
+    }
+
     /// The records that are there.
     pub fn records(&mut self) -> Vec<Record> {
         let take = || {
@@ -105,6 +127,11 @@ impl Talk {
         };
         std::iter::from_fn(take).collect()
     }
+}
+
+/// As an offset.
+pub fn len(bytes: &[u8]) -> i32 {
+    bytes.len() as i32
 }
 
 /// Start, mark and payload length: what most tests ask for.
