@@ -14,6 +14,9 @@ pub const EXPORT_RESPONSES: u32 = 2;
 /// Flag: the agent sleeps until the ring has a record. Without it the agent looks by itself, and no record wakes it.
 pub const WAKE: u32 = 4;
 
+/// Flag: connections are left alone whose beginning wasn't seen.
+pub const ONLY_NEW: u32 = 8;
+
 /// Words of one port bitmap: one bit for each of the 65,536 ports.
 pub const PORT_WORDS: u32 = 1024;
 
@@ -41,7 +44,7 @@ pub const fn port_bit(port: u16) -> u64 {
 pub struct Config {
     /// A request is sampled if its draw is below this: 0 (none) to [`FULL_RATE`] (all).
     pub sample_threshold: u64,
-    /// [`PAUSED`], [`EXPORT_RESPONSES`] and [`WAKE`].
+    /// [`PAUSED`], [`EXPORT_RESPONSES`], [`WAKE`] and [`ONLY_NEW`].
     pub flags: u32,
     /// Seed of the hashes, so that it isn't for ever the same connections and clients that are sampled.
     pub seed: u32,

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{helpers::generated::bpf_get_prandom_u32, macros::map, maps::LruHashMap};
 use shadow_common::{
-    Config, Counter, FlowKey, Resync, SampleBy,
+    Config, Counter, FlowKey, ONLY_NEW, Resync, SampleBy,
     marks::{OPEN, SAMPLED, UNCONFIRMED},
     tcp_flags::{SYN, URG},
 };
@@ -52,7 +52,7 @@ pub(super) fn segment<P: Packet>(
     let place = match state.phase {
         phase::FRAMED | phase::CANDIDATE => in_framed(state, at, end),
         phase::OPEN => in_open(state, key, at, end),
-        phase::FOREIGN if state.answered != 0 && at == state.answer_ack => Place::Start,
+        phase::FOREIGN if is_behind_answer(state, config, at) => Place::Start,
         phase::FOREIGN => Place::Skip(Counter::UnknownFlow),
         phase::OWN => Place::Skip(Counter::Own),
         phase::TLS => Place::Skip(Counter::Tls),
@@ -73,6 +73,12 @@ pub(super) fn segment<P: Packet>(
         }
     }
     decision
+}
+
+/// Whether a request may begin here of a flow without a known start.
+#[inline(always)]
+fn is_behind_answer(state: &FlowState, config: &Config, at: u32) -> bool {
+    config.flags & ONLY_NEW == 0 && state.answered != 0 && at == state.answer_ack
 }
 
 #[inline(always)]

@@ -30,6 +30,8 @@ pub struct LiveOptions {
     pub ring_bytes: u32,
     /// Flows whose verdict the kernel remembers at once; beyond, the least recently used is forgotten.
     pub max_flows: u32,
+    /// Leave connections alone whose beginning wasn't seen.
+    pub only_new: bool,
     /// Export response payload too.
     pub export_responses: bool,
     /// SO_MARK of the agent's own sockets, whose packets are never exported; 0 for none.
@@ -50,6 +52,7 @@ impl Default for LiveOptions {
             attach: AttachMode::default(),
             ring_bytes: 16 << 20,
             max_flows: 65_536,
+            only_new: false,
             export_responses: false,
             own_mark: 0,
             seed: 0,

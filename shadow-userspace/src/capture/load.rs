@@ -4,7 +4,7 @@ use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
 };
-use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, Resync};
+use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, ONLY_NEW, Resync};
 
 use crate::capture::{CaptureError, Control, Kernel, LiveOptions, control::Maps};
 
@@ -59,13 +59,20 @@ pub fn load(options: &LiveOptions, kernel: &Kernel) -> Result<Programs, CaptureE
     let ring = map(&mut ebpf, "RING", RingBuf::try_from)?;
     let initial = Config {
         sample_threshold: options.rate.threshold(),
-        flags: if options.export_responses { EXPORT_RESPONSES } else { 0 },
+        flags: flags(options),
         seed: options.seed,
         own_mark: options.own_mark,
         sample_by: options.sample_by as u32,
     };
     let control = Control::new(maps, initial, &options.ports)?;
     Ok(Programs { ebpf, ring, control })
+}
+
+fn flags(options: &LiveOptions) -> u32 {
+    [(options.export_responses, EXPORT_RESPONSES), (options.only_new, ONLY_NEW)]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .fold(0, |flags, (_, flag)| flags | flag)
 }
 
 /// Takes a map out of the object, as its type.

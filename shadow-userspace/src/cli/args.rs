@@ -73,6 +73,11 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     sample_by: By,
 
+    /// Leave connections alone that were open before the agent, or that it lost its place in. Use it where clients may be
+    /// hostile and requests are seen as they come in: one that pipelines could pass off a body as its first request
+    #[arg(long)]
+    only_new_connections: bool,
+
     /// Form of the summary on stdout: a table, or one JSON object on one line
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     summary: Form,
@@ -139,6 +144,7 @@ impl RunArgs {
                 attach: self.place.attach.into(),
                 ring_bytes: self.ring_size,
                 max_flows: self.max_flows,
+                only_new: self.only_new_connections,
                 export_responses: false,
                 own_mark: OWN_MARK,
                 seed: seed(),

@@ -244,3 +244,18 @@ fn an_unconfirmed_request_that_lost_a_part_is_over() {
     assert_eq!(brief(&talk.client(GET)), [(next, TAKEN | LOST, GET.len())]);
     assert_eq!(talk.kernel.count(Counter::MidlifeConfirmed), 0);
 }
+
+#[test]
+fn connections_that_were_open_before_can_be_left_alone() {
+    let Some(kernel) = Kernel::with("100%", |options| options.only_new = true) else { return };
+    let mut talk = Talk::new(kernel);
+    talk.at = 1000;
+    for _ in 0..3 {
+        assert_eq!(talk.client(GET), []);
+        assert_eq!(talk.service(OK), []);
+    }
+    assert_eq!(talk.kernel.count(Counter::MidlifeTaken), 0);
+    talk.base.ports.0 += 1;
+    talk.syn();
+    assert_eq!(brief(&talk.client(GET)), [(0, SAMPLED, GET.len())], "a new one is as ever");
+}

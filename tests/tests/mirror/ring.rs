@@ -37,7 +37,8 @@ fn an_agent_that_is_stopped_and_goes_on() {
         users.join().unwrap()
     });
     assert_eq!((report.correct, &report.errors), (REQUESTS, &Vec::new()));
-    assert!(report.latency.max() < 2_000_000, "{} µs", report.latency.max());
+    // Nobody had to wait for it to go on.
+    assert!(report.latency.max() < 5_000_000, "{} µs", report.latency.max());
 
     // The load's last requests come seconds after it went on.
     let summary = agent.stop().unwrap();
