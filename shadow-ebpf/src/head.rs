@@ -64,8 +64,8 @@ pub fn read<P: Packet>(packet: &P, segment: &Segment) -> Option<Framing> {
     if HAS_LOOP.load() == 0 {
         return None;
     }
-    // SAFETY: the pointer comes from a successful lookup. The value is this CPU's, and XDP and TC run with softirqs off, so
-    // no other packet's program uses it before this one is done.
+    // SAFETY: the pointer comes from a successful lookup. The value is this CPU's, and XDP and TC run with softirqs
+    // off, so no other packet's program uses it before this one is done.
     let head = unsafe { &mut *HEAD.get_ptr_mut(0)? };
     let available = u64::from(segment.payload_len);
     let len = opaque(if available > MAX_HEAD as u64 { MAX_HEAD as u64 } else { available });

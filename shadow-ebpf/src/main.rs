@@ -1,7 +1,7 @@
 //! shadow's kernel programs, in the order in which a packet meets them:
 //!
-//! - `shadow_tag` (XDP, ingress): decides about the packet's flow and hands the verdict to TC as XDP metadata.
-//! - `shadow_export` (TC, ingress and egress): reads the tag or decides for itself, and copies the segments of sampled flows
+//! - `shadow_tag` (XDP, ingress): decides about the packet and hands the decision to TC as XDP metadata.
+//! - `shadow_export` (TC, ingress and egress): reads the tag or decides for itself, and copies sampled requests
 //!   into the ring.
 //!
 //! Isolation (invariant 1): no path of `shadow_tag` returns anything but `XDP_PASS`, none of `shadow_export` anything but

@@ -65,7 +65,8 @@ pub(super) fn segment<P: Packet>(
         Place::Beyond => beyond(key, state, config, end),
         Place::Skip(reason) => return Decision::skip(reason),
     };
-    // Which byte an urgent pointer takes out of the stream is the receiver's choice (RFC 6093): no start is certain after it.
+    // Which byte an urgent pointer takes out of the stream is the receiver's choice (RFC 6093): no start is certain
+    // after it.
     if segment.flags & URG != 0 {
         state.flags |= flags::LAST;
         if state.phase == phase::OPEN {

@@ -1,5 +1,5 @@
-//! Follows the framing of every flow of a service port, and draws where a request begins. One function for XDP and TC, over
-//! one flow map.
+//! Follows the framing of every flow of a service port, and draws where a request begins. One function for XDP and TC,
+//! over one flow map.
 //!
 //! It may see a segment twice, once in XDP and once in TC, or because it was sent again: a segment whose place is known
 //! changes nothing the second time.

@@ -34,8 +34,8 @@ pub(super) fn segment<P: Packet>(
             Decision::skip(Counter::Response)
         }
         phase::FOREIGN => {
-            // Only where an answer begins is it known for a final one. Behind an interim one, of which anything else may be
-            // a part, a body may follow.
+            // Only where an answer begins is it known for a final one. Behind an interim one, of which anything else
+            // may be a part, a body may follow.
             if is_response(packet, segment) {
                 state.answered = u8::from(!is_interim(packet, segment));
                 state.answer_ack = segment.ack;
