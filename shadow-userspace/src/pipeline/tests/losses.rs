@@ -10,20 +10,6 @@ const LOST: u8 = marks::LOST;
 fn the_next_run_recovers_from_whatever_was_lost() {
     let gap: Act = |_, client| client.skip(1);
     let cut: Act = |rig, client| rig.take(Segment { payload_len: 2, ..client.send("") });
-    let hole: Act = |rig, client| {
-        client.skip(1);
-        rig.take(client.send("d"));
-        rig.wait(4 * SECOND);
-    };
-    let conflict: Act = |rig, client| {
-        client.skip(1);
-        rig.take({ *client }.send("d"));
-        rig.take(client.send("x"));
-    };
-    let memory: Act = |rig, client| {
-        client.skip(1);
-        rig.take(client.send(&"x".repeat(5000)));
-    };
     let ring: Act = |rig, client| {
         client.skip(1);
         rig.take(client.mark(FRAMED | LOST).send("d"));

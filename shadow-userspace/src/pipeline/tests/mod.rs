@@ -35,6 +35,26 @@ const SECOND: u64 = 1000 * MS;
 
 /// Something that happens to a client's flow.
 type Act = fn(&mut Rig, &mut Client);
+
+/// A byte is missing, and doesn't come in time.
+fn hole(rig: &mut Rig, client: &mut Client) {
+    client.skip(1);
+    rig.take(client.send("d"));
+    rig.wait(4 * SECOND);
+}
+
+/// What comes behind a missing byte comes twice, and differs.
+fn conflict(rig: &mut Rig, client: &mut Client) {
+    client.skip(1);
+    rig.take({ *client }.send("d"));
+    rig.take(client.send("x"));
+}
+
+/// Behind a missing byte comes more than may be held.
+fn memory(rig: &mut Rig, client: &mut Client) {
+    client.skip(1);
+    rig.take(client.send(&"x".repeat(5000)));
+}
 /// A record of a client's flow.
 type Make = fn(&mut Client) -> Segment<'static>;
 

@@ -123,20 +123,6 @@ fn the_kernel_is_told_to_leave_what_is_not_followed() {
 #[test]
 fn the_kernel_is_told_of_runs_that_are_lost() {
     let gap: Act = |rig, client| rig.take(Segment { payload_len: 1, ..client.send("") });
-    let conflict: Act = |rig, client| {
-        client.skip(1);
-        rig.take({ *client }.send("d"));
-        rig.take(client.send("x"));
-    };
-    let memory: Act = |rig, client| {
-        client.skip(1);
-        rig.take(client.send(&"x".repeat(5000)));
-    };
-    let hole: Act = |rig, client| {
-        client.skip(1);
-        rig.take(client.send("d"));
-        rig.wait(4 * SECOND);
-    };
     let ring: Act = |rig, client| rig.take(client.news(marks::LOST));
     let idle: Act = |rig, _| rig.wait(600 * SECOND);
     for lose in [gap, conflict, memory, hole, ring, idle] {
