@@ -17,5 +17,6 @@ pub mod ledger;
 mod netlink;
 pub mod pipeline;
 mod process;
+mod random;
 pub mod shadow;
 pub mod tcp;

@@ -9,7 +9,6 @@ mod stop;
 mod summary;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     io,
     num::NonZeroUsize,
     time::{Duration, Instant},
@@ -28,6 +27,7 @@ use crate::{
     capture::{CaptureError, Control, Live, LiveOptions},
     ledger::Ledger,
     pipeline::{Pipeline, PipelineLimits, Sampler},
+    random,
     shadow::{
         client::{ClientOptions, ShadowClient},
         dispatch::{self, DispatchOptions},
@@ -130,9 +130,7 @@ fn announce(attachment: &str, options: &Options) {
 
 /// Draws as the kernel does, at the rate of the moment.
 fn live_sampler(control: Control) -> Sampler {
-    // The standard library keys its hash maps at random, each one differently.
-    let random = || (RandomState::new().hash_one(()) >> 32) as u32;
-    Sampler::new(move |flow| control.draw(flow, random()))
+    Sampler::new(move |flow| control.draw(flow, random::number()))
 }
 
 /// Captures from `source` and mirrors until there is a `signal` or the capture ends. A capture that failed in order

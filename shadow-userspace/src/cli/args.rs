@@ -1,9 +1,6 @@
 //! What the command line understands: clap's view of it, and the agent's options made from it.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shadow_common::SampleBy;
@@ -17,6 +14,7 @@ use crate::{
         values,
     },
     pipeline::PipelineLimits,
+    random,
     shadow::{client::ClientOptions, connect::OWN_MARK, dispatch::DispatchOptions, upstream::Upstream},
 };
 
@@ -147,7 +145,7 @@ impl RunArgs {
                 only_new: self.only_new_connections,
                 export_responses: false,
                 own_mark: OWN_MARK,
-                seed: seed(),
+                seed: random::number(),
             },
             upstream: self.shadow,
             client: ClientOptions {
@@ -170,13 +168,6 @@ impl RunArgs {
             summary: self.summary.into(),
         }
     }
-}
-
-/// Random enough that it isn't for ever the same connections that are sampled.
-fn seed() -> u32 {
-    // The standard library keys its hash maps at random.
-    let random = RandomState::new().hash_one(());
-    (random >> 32) as u32
 }
 
 impl From<By> for SampleBy {

@@ -5,7 +5,6 @@
 //! handle, in the namespace of the filters: the kernel closes it with the process, however that ends, and not before.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
     io,
     os::{
         linux::net::SocketAddrExt as _,
@@ -14,6 +13,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use crate::random;
 
 /// The name that whoever changes qdiscs holds meanwhile.
 const TURN: &str = "shadow-agent/tc";
@@ -30,8 +31,7 @@ impl Handle {
     const RANDOM: u32 = Self::QDISC - 1;
 
     fn random(qdisc_is_ours: bool) -> Self {
-        // The standard library keys its hash maps at random.
-        let random = RandomState::new().hash_one(()) as u32 & Self::RANDOM;
+        let random = random::number() & Self::RANDOM;
         Self(Self::MARK | if qdisc_is_ours { Self::QDISC } else { 0 } | random)
     }
 
