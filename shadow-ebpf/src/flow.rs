@@ -9,8 +9,9 @@ use crate::{config::is_service_port, decision::Decision, packet::Segment};
 #[map]
 pub static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(65_536, 0);
 
-/// What is remembered of a flow. Fields marked *server* are written for segments from the service, the others for
-/// segments to it, so that the two directions, which may be on two CPUs, don't undo each other's changes.
+/// What is remembered of a flow. The two directions may be on two CPUs, so each changes as little as it can: in the steady
+/// state segments from the service write nothing. What one loses of the other costs samples, not truth: the agent drops
+/// what it can't place.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct FlowState {
@@ -20,7 +21,7 @@ pub struct FlowState {
     pub start: u32,
     /// Framed: where the next request begins. Open: one past the last byte that was exported.
     pub next: u32,
-    /// *server*: what the last answer acknowledged.
+    /// What the last answer acknowledged.
     pub answer_ack: u32,
     /// One of [`phase`].
     pub phase: u8,
@@ -28,7 +29,7 @@ pub struct FlowState {
     pub mark: u8,
     /// Bits of [`flags`].
     pub flags: u8,
-    /// *server*: 1 if the last answer that the service began is a final one, and no request start was looked for since.
+    /// 1 if the last answer that the service began is a final one, and no request start was looked for since.
     pub answered: u8,
 }
 

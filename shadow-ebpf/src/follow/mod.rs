@@ -9,7 +9,7 @@ mod first;
 mod service;
 
 use shadow_common::{
-    Config, Counter, Direction, FlowKey,
+    Config, Counter, Direction, FlowKey, ONLY_NEW,
     tcp_flags::{ACK, FIN, RST, SYN},
 };
 
@@ -37,7 +37,7 @@ pub fn decide<P: Packet>(
     let is_request = matches!(direction, Direction::ToService);
     let is_syn = is_request && segment.flags & (SYN | ACK) == SYN;
     let is_new = is_syn && opened(segment, key);
-    let Some(state) = state(key) else { return unknown(packet, segment, key, is_request) };
+    let Some(state) = state(key) else { return unknown(packet, segment, key, is_request, config) };
     // The service's FIN is half a close, and a repeated SYN is no news.
     let is_news =
         if is_request { is_new || segment.flags & (FIN | RST) != 0 } else { segment.flags & RST != 0 };
@@ -79,7 +79,16 @@ fn is_known(state: &FlowState) -> bool {
 
 /// A segment of a flow that nothing is known of. Behind an answer a request start may be found next.
 #[inline(always)]
-fn unknown<P: Packet>(packet: &P, segment: &Segment, key: &FlowKey, is_request: bool) -> Decision {
+fn unknown<P: Packet>(
+    packet: &P,
+    segment: &Segment,
+    key: &FlowKey,
+    is_request: bool,
+    config: &Config,
+) -> Decision {
+    if config.flags & ONLY_NEW != 0 {
+        return Decision::skip(Counter::UnknownFlow);
+    }
     let ends = segment.flags & (SYN | FIN | RST) != 0;
     // Where both ends use a service port only a SYN says who is the client, and what is an answer.
     let is_sure = !is_service_port(key.client_port);
