@@ -10,9 +10,11 @@ mod fields;
 mod framing;
 mod head;
 mod request;
+mod response_head;
 mod section;
 
 pub use classify::Protocol;
 pub use framing::{BodyFraming, HeadError, MAX_HEADERS, Version};
 pub use head::RequestHead;
 pub use request::{DecoderLimits, RequestDecoder, RequestEvent};
+pub use response_head::ResponseHead;

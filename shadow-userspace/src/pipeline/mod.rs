@@ -8,6 +8,7 @@
 
 mod assembly;
 mod ended;
+mod exchange_sink;
 mod flow;
 mod limits;
 mod notes;
@@ -37,6 +38,7 @@ use crate::{
     tcp::Seq,
 };
 
+pub use exchange_sink::{ExchangeEvent, ExchangeSink};
 pub use limits::PipelineLimits;
 pub use notes::Note;
 pub use request::{CapturedRequest, RequestSink};
