@@ -34,7 +34,8 @@ impl ResponseHead {
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
             return Err(HeadError::Syntax);
         };
-        let part = |bytes: &[u8]| range_of(&raw, bytes).map(|range| raw.slice(range)).ok_or(HeadError::Syntax);
+        let part =
+            |bytes: &[u8]| range_of(&raw, bytes).map(|range| raw.slice(range)).ok_or(HeadError::Syntax);
         let reason = part(parsed.reason.unwrap_or_default().as_bytes()).unwrap_or_default();
         let headers = parsed.headers.iter();
         let headers = headers.map(|field| Ok((part(field.name.as_bytes())?, part(field.value)?)));

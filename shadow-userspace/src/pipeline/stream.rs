@@ -8,7 +8,7 @@ use crate::{
     capture::Segment,
     http::RequestDecoder,
     ledger::DropReason,
-    tcp::{Reassembler, Seq, StreamEvent},
+    tcp::{Reassembler, Seq, Standing, StreamEvent},
 };
 
 #[derive(Debug)]
@@ -47,16 +47,21 @@ impl Stream {
     ) -> Fate {
         let Self { reassembler, decoder, assembly, held } = self;
         let mut fate = Fate::Goes;
-        let placement = reassembler.push(segment, |event| match event {
-            StreamEvent::Data(bytes) => {
-                decoder.push(bytes, |event| assembly.event(event, segment, run, shared));
+        let placement = reassembler.push(segment, |event| {
+            match event {
+                StreamEvent::Data(bytes) => {
+                    decoder.push(bytes, |event| assembly.event(event, segment, run, shared));
+                }
+                StreamEvent::Gap { .. } => fate = Fate::Lost(DropReason::Gap),
+                StreamEvent::Conflict => {
+                    shared.stats.overlaps_differing += 1;
+                    fate = Fate::Lost(DropReason::Ambiguous);
+                }
+                StreamEvent::End(_) => fate = Fate::Ended,
             }
-            StreamEvent::Gap => fate = Fate::Lost(DropReason::Gap),
-            StreamEvent::Conflict => {
-                shared.stats.overlaps_differing += 1;
-                fate = Fate::Lost(DropReason::Ambiguous);
-            }
-            StreamEvent::End(_) => fate = Fate::Ended,
+            // Which of two copies of a body is right doesn't matter where it goes nowhere.
+            let settled = decoder.is_idle() || matches!(assembly, Assembly::Skipping);
+            if settled { Standing::Settled } else { Standing::Open }
         });
         shared.stats.count_placement(placement);
         if fate == Fate::Goes && held.resize(reassembler.memory() + decoder.memory()).is_err() {
@@ -78,7 +83,7 @@ impl Stream {
 
     /// Follows the run no further, and gives back what it held. A request that is complete stays.
     pub(super) fn stop(&mut self) {
-        self.reassembler.give_up(|_| {});
+        self.reassembler.stop();
         self.decoder.reset();
         // Shrinking always succeeds.
         self.held.resize(0).ok();

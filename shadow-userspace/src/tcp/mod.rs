@@ -1,11 +1,15 @@
 //! TCP reassembly: segments of one direction in, ordered bytes or an explicit gap out.
 //!
-//! Invariant 3 (no holes) begins here: what [`Reassembler`] delivers is a contiguous prefix of what the peer sent,
-//! and when it can't go on it says so.
+//! Invariant 3 (no holes) begins here: what [`Reassembler`] delivers is what the peer sent, and where it can't go on
+//! without a hole, or without a doubt, it says so.
 
+mod event;
+mod history;
+mod part;
 mod reassembly;
 mod seq;
 mod stored;
 
-pub use reassembly::{End, Placement, Reassembler, ReassemblyLimits, StreamEvent};
+pub use event::{End, Placement, ReassemblyLimits, Standing, StreamEvent};
+pub use reassembly::Reassembler;
 pub use seq::Seq;

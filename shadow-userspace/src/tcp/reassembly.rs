@@ -1,73 +1,19 @@
 //! Reassembly of one direction of a flow: segments in, [`StreamEvent`]s out.
 //!
 //! Takes segments as they were captured: reordered, repeated, overlapping, cut short. Gives the bytes in order, each
-//! once, straight from the segment where nothing is missing before it (no copy, no allocation). Keeps invariant 3: what
-//! is delivered is a contiguous prefix of the stream, and where it can't be continued there is a
-//! [`StreamEvent::Gap`] or [`StreamEvent::Conflict`] and then nothing more.
+//! once, straight from the segment where nothing is missing before it (no copy, no allocation). Keeps invariant 3:
+//! between two events everything is contiguous, what is missing is a [`StreamEvent::Gap`] of that length, behind which
+//! nothing comes unless the owner asks for it, and what was sent twice and differently is a [`StreamEvent::Conflict`].
 
 use shadow_common::tcp_flags::{FIN, RST};
 
 use super::{
-    Seq,
+    End, Placement, ReassemblyLimits, Seq, Standing, StreamEvent,
+    history::History,
+    part::{MAX_WINDOW, Part, window_end},
     stored::{Stored, first_bytes, length},
 };
 use crate::capture::Segment;
-
-/// The largest window that TCP can offer (RFC 7323 section 2.3). A segment that reaches further from the next expected
-/// byte than this, ahead or behind, can't belong to the connection. Distances within it never wrap.
-const MAX_WINDOW: i64 = 1 << 30;
-
-/// What one direction may store while it waits for a hole to be filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReassemblyLimits {
-    /// Payload bytes.
-    pub max_bytes: usize,
-    /// Separate byte ranges.
-    pub max_ranges: usize,
-}
-
-impl Default for ReassemblyLimits {
-    fn default() -> Self {
-        Self { max_bytes: 1 << 20, max_ranges: 1024 }
-    }
-}
-
-/// What the reassembler delivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamEvent<'a> {
-    /// The next bytes of the stream; never empty.
-    Data(&'a [u8]),
-    /// Bytes are missing here and won't come. Nothing follows.
-    Gap,
-    /// Bytes ahead of a hole were sent twice, and differently. Nothing follows.
-    Conflict,
-    /// The sender is done. Nothing follows.
-    End(End),
-}
-
-/// How a direction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// In order: every byte was delivered.
-    Fin,
-    /// By a reset.
-    Rst,
-}
-
-/// What became of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// It continued the stream, or carried nothing.
-    InOrder,
-    /// It lies ahead of a hole.
-    Ahead,
-    /// Everything in it was delivered before.
-    Repeated,
-    /// It can't belong to this connection; ignored.
-    OutOfWindow,
-    /// It came after the stream's end, or after a gap; ignored.
-    AfterEnd,
-}
 
 /// One direction of a flow.
 #[derive(Debug)]
@@ -77,36 +23,36 @@ pub struct Reassembler {
     next: Seq,
     /// Where the sender's FIN lies: one past the last byte.
     fin: Option<Seq>,
+    state: State,
     stored: Stored,
-    over: bool,
+    history: History,
 }
 
-/// A segment's payload without what was delivered before.
-struct Fresh<'a> {
-    start: Seq,
-    bytes: &'a [u8],
-    /// Where the payload ended on the wire; past the end of `bytes` if the capture cut it short.
-    wire_end: Seq,
-}
-
-impl Fresh<'_> {
-    fn is_cut_short(&self) -> bool {
-        self.wire_end.is_after(self.start + length(self.bytes))
-    }
-}
-
-/// Where the payload of a segment ends on the wire, if all of it lies within a window of the next expected byte.
-fn window_end(start: Seq, ahead: i32, segment: &Segment<'_>) -> Option<Seq> {
-    let wire_len = u32::try_from(segment.payload.len()).ok()?.max(segment.payload_len);
-    let ahead = i64::from(ahead);
-    (ahead > -MAX_WINDOW && ahead + i64::from(wire_len) < MAX_WINDOW).then(|| start + wire_len)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The bytes between `from` and `next` are a gap that the owner was told of. What isn't here before `lost_to` won't
+    /// come either.
+    AtGap {
+        from: Seq,
+        lost_to: Seq,
+    },
+    /// Nothing more is delivered.
+    Over,
 }
 
 impl Reassembler {
     /// The part of the direction that begins with the byte at `first`; what lies before it is not delivered.
     #[must_use]
     pub fn new(first: Seq, limits: ReassemblyLimits) -> Self {
-        Self { limits, next: first, fin: None, stored: Stored::default(), over: false }
+        Self {
+            limits,
+            next: first,
+            fin: None,
+            state: State::Open,
+            stored: Stored::default(),
+            history: History::default(),
+        }
     }
 
     /// Begins anew with the byte at `first`, whatever happened before.
@@ -114,9 +60,22 @@ impl Reassembler {
         *self = Self::new(first, self.limits);
     }
 
+    /// Takes nothing more, and gives memory back.
+    pub fn stop(&mut self) {
+        self.state = State::Over;
+        self.stored.clear();
+        self.history.clear();
+    }
+
     /// Takes a segment of this direction, the SYN itself included, and reports what can be delivered now.
-    pub fn push(&mut self, segment: &Segment<'_>, mut on_event: impl FnMut(StreamEvent<'_>)) -> Placement {
-        if self.over {
+    ///
+    /// At a gap it only stores what lies behind that, within the limits, and ignores what would fill it.
+    pub fn push(
+        &mut self,
+        segment: &Segment<'_>,
+        mut on_event: impl FnMut(StreamEvent<'_>) -> Standing,
+    ) -> Placement {
+        if self.state == State::Over {
             return Placement::AfterEnd;
         }
         let start = Seq(segment.first_seq());
@@ -129,39 +88,81 @@ impl Reassembler {
             self.fin = Some(wire_end);
         }
         let news = wire_end.is_after(self.next);
-        let fresh = self.without_delivered(start, segment.payload, wire_end);
-        if fresh.start.is_after(self.next) {
-            self.store_ahead(&fresh, &mut on_event);
+        let part = Part::new(start, segment.payload, wire_end, self.next, self.fin);
+        if ahead < 0 && part.differs(&self.history) {
+            self.end(StreamEvent::Conflict, &mut on_event);
+        } else if part.start.is_after(self.next) || news && self.state != State::Open {
+            self.store(&part, &mut on_event);
             return Placement::Ahead;
+        } else if self.state == State::Open {
+            self.deliver(&part, &mut on_event);
         }
-        self.deliver(&fresh, &mut on_event);
-        if news || ahead == 0 || self.over { Placement::InOrder } else { Placement::Repeated }
+        if news || ahead == 0 || self.state == State::Over { Placement::InOrder } else { Placement::Repeated }
+    }
+
+    /// Leaves the missing bytes of a gap out, and delivers what is stored behind them; there may be the next gap. Nothing
+    /// happens where there is no gap. What comes before a gap is not compared any more with what is sent again.
+    pub fn skip_gap(&mut self, mut on_event: impl FnMut(StreamEvent<'_>) -> Standing) {
+        let State::AtGap { lost_to, .. } = self.state else { return };
+        self.state = State::Open;
+        self.go_on(lost_to, &mut on_event);
+        self.heed_limits(&mut on_event);
+    }
+
+    /// The receiver has everything before `ack`: what isn't here of it was lost by the capture, and won't come. Costs
+    /// next to nothing where nothing is missing.
+    ///
+    /// A FIN takes a number as well. If the capture lost that too, its acknowledgement is a gap of one byte more.
+    #[inline]
+    pub fn acknowledged(&mut self, ack: Seq, mut on_event: impl FnMut(StreamEvent<'_>) -> Standing) {
+        if ack.is_after(self.next)
+            && self.state == State::Open
+            && i64::from(ack.ahead_of(self.next)) < MAX_WINDOW
+        {
+            self.gap(ack, &mut on_event);
+        }
     }
 
     /// Whether something was seen that waits for bytes before it.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.over && (!self.stored.is_empty() || self.fin.is_some())
+        self.state == State::Open && (!self.stored.is_empty() || self.fin.is_some())
     }
 
-    /// The missing bytes won't come: the owner waited long enough, or the capture ends. Nothing happens if none are
-    /// known to be missing.
-    pub fn give_up(&mut self, mut on_event: impl FnMut(StreamEvent<'_>)) {
-        if self.is_waiting() {
-            self.end(StreamEvent::Gap, &mut on_event);
+    /// Whether a gap was reported that the owner has not skipped yet.
+    #[must_use]
+    pub fn is_at_gap(&self) -> bool {
+        matches!(self.state, State::AtGap { .. })
+    }
+
+    /// The missing bytes before what is stored won't come: the owner waited long enough, or the capture ends. Nothing
+    /// happens if none are known to be missing.
+    pub fn give_up(&mut self, mut on_event: impl FnMut(StreamEvent<'_>) -> Standing) {
+        if self.is_waiting()
+            && let Some(there) = self.stored.first().or(self.fin)
+        {
+            self.gap(there, &mut on_event);
         }
     }
 
-    /// The sequence number of the byte that is delivered next.
-    #[must_use]
-    pub fn next_seq(&self) -> Seq {
-        self.next
+    /// The owner says that everything delivered so far belongs to complete messages ([`Standing::Settled`]).
+    pub fn settle(&mut self) {
+        self.history.clear();
     }
 
-    /// Memory held for segments ahead of a hole, in bytes.
+    /// The sequence number behind the last byte that was delivered or skipped.
+    #[must_use]
+    pub fn next_seq(&self) -> Seq {
+        match self.state {
+            State::AtGap { from, .. } => from,
+            State::Open | State::Over => self.next,
+        }
+    }
+
+    /// Memory held for segments ahead of a hole and for the history, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.stored.memory()
+        self.stored.memory() + self.history.memory()
     }
 
     /// Whether the sender's FIN was seen, even if bytes before it are missing.
@@ -171,7 +172,7 @@ impl Reassembler {
     }
 
     /// A reset behind the next byte is a late one, which the receiver ignores too (RFC 5961 section 3).
-    fn reset(&mut self, ahead: i32, on_event: &mut impl FnMut(StreamEvent<'_>)) -> Placement {
+    fn reset(&mut self, ahead: i32, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) -> Placement {
         if ahead < 0 {
             return Placement::Repeated;
         }
@@ -179,62 +180,89 @@ impl Reassembler {
         if ahead == 0 { Placement::InOrder } else { Placement::Ahead }
     }
 
-    fn without_delivered<'a>(&self, start: Seq, payload: &'a [u8], wire_end: Seq) -> Fresh<'a> {
-        // Bytes beyond the FIN are no part of the stream.
-        let (payload, wire_end) = match self.fin {
-            Some(fin) if wire_end.is_after(fin) => (first_bytes(payload, fin.ahead_of(start)), fin),
-            _ => (payload, wire_end),
-        };
-        match usize::try_from(self.next.ahead_of(start)) {
-            Ok(delivered) => {
-                Fresh { start: self.next, bytes: payload.get(delivered..).unwrap_or_default(), wire_end }
-            }
-            Err(_) => Fresh { start, bytes: payload, wire_end },
+    /// Stores bytes ahead of a hole. What the capture cut off of them is another hole.
+    fn store(&mut self, part: &Part<'_>, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
+        if self.is_at_gap() && self.exceeds_limits() {
+            return;
         }
+        if self.stored.insert(part.start, part.fresh).is_err() {
+            return self.end(StreamEvent::Conflict, on_event);
+        }
+        self.heed_limits(on_event);
     }
 
-    fn store_ahead(&mut self, fresh: &Fresh<'_>, on_event: &mut impl FnMut(StreamEvent<'_>)) {
-        if self.stored.insert(fresh.start, fresh.bytes).is_err() {
-            self.end(StreamEvent::Conflict, on_event);
-        } else if fresh.is_cut_short()
-            || self.stored.bytes() > self.limits.max_bytes
-            || self.stored.ranges() > self.limits.max_ranges
+    fn exceeds_limits(&self) -> bool {
+        self.stored.bytes() > self.limits.max_bytes || self.stored.ranges() > self.limits.max_ranges
+    }
+
+    /// No hole is worth more memory than the limits say.
+    fn heed_limits(&mut self, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
+        if self.state == State::Open
+            && self.exceeds_limits()
+            && let Some(there) = self.stored.first()
         {
-            // What the capture cut off is not sent again: the receiver has it.
-            self.end(StreamEvent::Gap, on_event);
+            self.gap(there, on_event);
         }
     }
 
     /// Delivers bytes that begin at `next`, and what was stored behind them.
-    fn deliver(&mut self, fresh: &Fresh<'_>, on_event: &mut impl FnMut(StreamEvent<'_>)) {
-        let end = fresh.start + length(fresh.bytes);
-        if self.stored.first().is_some_and(|first| end.is_after(first)) {
+    fn deliver(&mut self, part: &Part<'_>, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
+        if self.stored.first().is_some_and(|first| part.end().is_after(first)) {
             // It reaches into what is stored: let the store sort out which copy came first.
-            if self.stored.insert(fresh.start, fresh.bytes).is_err() {
+            if self.stored.insert(part.start, part.fresh).is_err() {
                 return self.end(StreamEvent::Conflict, on_event);
             }
-        } else if !fresh.bytes.is_empty() {
-            self.next = end;
-            on_event(StreamEvent::Data(fresh.bytes));
+        } else if !part.fresh.is_empty() {
+            self.hand_over(part.fresh, on_event);
         }
+        // What the capture cut off is not sent again: the receiver has it.
+        self.go_on(part.wire_end, on_event);
+    }
+
+    /// Delivers what is stored from `next` on. What isn't here before `lost_to` won't come.
+    fn go_on(&mut self, lost_to: Seq, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
         while let Some(bytes) = self.stored.take(self.next) {
             let bytes = self.fin.map_or(&*bytes, |fin| first_bytes(&bytes, fin.ahead_of(self.next)));
             if bytes.is_empty() {
                 break;
             }
-            self.next += length(bytes);
-            on_event(StreamEvent::Data(bytes));
+            self.hand_over(bytes, on_event);
         }
         if self.fin == Some(self.next) {
             self.end(StreamEvent::End(End::Fin), on_event);
-        } else if fresh.is_cut_short() && fresh.wire_end.is_after(self.next) {
-            self.end(StreamEvent::Gap, on_event);
+        } else if lost_to.is_after(self.next) {
+            self.gap(lost_to, on_event);
         }
     }
 
-    fn end(&mut self, event: StreamEvent<'_>, on_event: &mut impl FnMut(StreamEvent<'_>)) {
-        self.over = true;
-        self.stored.clear();
+    /// Delivers the next bytes. They are copied for the history only where the message goes on behind them.
+    fn hand_over(&mut self, bytes: &[u8], on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
+        self.next += length(bytes);
+        match on_event(StreamEvent::Data(bytes)) {
+            Standing::Open if self.limits.history > 0 => self.history.append(bytes, self.limits.history),
+            Standing::Open | Standing::Settled => self.history.clear(),
+        }
+    }
+
+    /// What isn't here before `lost_to` won't come: the gap ends there, or before, where something is.
+    fn gap(&mut self, lost_to: Seq, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
+        let mut end = lost_to;
+        for there in [self.stored.first(), self.fin].into_iter().flatten() {
+            if there.is_before(end) {
+                end = there;
+            }
+        }
+        let from = self.next;
+        if let Ok(bytes @ 1..) = u32::try_from(end.ahead_of(from)) {
+            self.state = State::AtGap { from, lost_to };
+            self.next = end;
+            self.history.clear();
+            on_event(StreamEvent::Gap { bytes });
+        }
+    }
+
+    fn end(&mut self, event: StreamEvent<'_>, on_event: &mut impl FnMut(StreamEvent<'_>) -> Standing) {
+        self.stop();
         on_event(event);
     }
 }
