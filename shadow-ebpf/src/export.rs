@@ -130,7 +130,8 @@ fn note(state: &mut FlowState, header: &RecordHeader, result: Counter, is_curren
     }
     let is_known = is_current && state.flags & flags::STARTED != 0;
     // The run may begin within the segment, behind the end of another request.
-    let is_start = header.request_seq.wrapping_sub(header.seq) < header.payload_len;
+    let is_start = header.direction == Direction::ToService as u8
+        && header.request_seq.wrapping_sub(header.seq) < header.payload_len;
     if header.mark & SAMPLED != 0 && is_start && !is_known && matches!(result, Counter::RingFull) {
         count(Counter::RequestsLost);
         if header.mark & OPEN != 0 {

@@ -3,7 +3,7 @@
 use shadow_common::{
     Config, Counter, EXPORT_RESPONSES,
     marks::{CONFIRMED, SAMPLED},
-    tcp_flags::{ACK, RST, SYN},
+    tcp_flags::{ACK, FIN, RST, SYN},
 };
 
 use crate::{
@@ -23,16 +23,18 @@ pub(super) fn segment<P: Packet>(
     if segment.flags & (SYN | ACK | RST) == SYN | ACK {
         state.accept(segment.ack);
     }
+    let is_followed = state.phase == phase::FRAMED || state.phase == phase::OPEN;
+    let is_exported = is_followed && state.mark != 0 && config.flags & EXPORT_RESPONSES != 0;
     if segment.payload_len == 0 {
+        // A response may end with it.
+        if is_exported && segment.flags & (SYN | FIN | RST) == FIN {
+            return state.current();
+        }
         return Decision::skip(if state.phase == phase::OWN { Counter::Own } else { Counter::Control });
     }
     match state.phase {
-        phase::FRAMED | phase::OPEN => {
-            if state.mark != 0 && config.flags & EXPORT_RESPONSES != 0 {
-                return state.current();
-            }
-            Decision::skip(Counter::Response)
-        }
+        phase::FRAMED | phase::OPEN if is_exported => state.current(),
+        phase::FRAMED | phase::OPEN => Decision::skip(Counter::Response),
         phase::FOREIGN => {
             // Only where an answer begins is it known for a final one. Behind an interim one, of which anything else
             // may be a part, a body may follow.
@@ -42,7 +44,7 @@ pub(super) fn segment<P: Packet>(
             }
             Decision::skip(Counter::UnknownFlow)
         }
-        phase::CANDIDATE => answered(packet, segment, state),
+        phase::CANDIDATE => answered(packet, segment, state, config),
         phase::OWN => Decision::skip(Counter::Own),
         phase::TLS => Decision::skip(Counter::Tls),
         phase::OTHER_PROTOCOL => Decision::skip(Counter::OtherProtocol),
@@ -53,7 +55,7 @@ pub(super) fn segment<P: Packet>(
 /// The service sends payload while a request start that was taken in mid-life waits for its confirmation: that is the
 /// beginning of a final answer which acknowledges exactly the request. Otherwise the start may have been body bytes.
 #[inline(always)]
-fn answered<P: Packet>(packet: &P, segment: &Segment, state: &mut FlowState) -> Decision {
+fn answered<P: Packet>(packet: &P, segment: &Segment, state: &mut FlowState, config: &Config) -> Decision {
     if is_interim(packet, segment) {
         return Decision::skip(Counter::Response);
     }
@@ -70,7 +72,9 @@ fn answered<P: Packet>(packet: &P, segment: &Segment, state: &mut FlowState) -> 
         return Decision::skip(Counter::Response);
     }
     state.mark = SAMPLED;
-    Decision::export(CONFIRMED, state.start)
+    // With SAMPLED its payload goes with it.
+    let payload = if config.flags & EXPORT_RESPONSES != 0 { SAMPLED } else { 0 };
+    Decision::export(CONFIRMED | payload, state.start)
 }
 
 /// Whether the payload begins as a response does.

@@ -76,9 +76,14 @@ fn responses_are_exported_only_when_asked_for_and_only_of_sampled_requests() {
         let seen: Vec<_> =
             talk.service(answer).iter().map(|record| (record.direction, record.start)).collect();
         assert_eq!(seen, if asked { vec![(Direction::FromService, 0)] } else { vec![] });
+        // The end of the direction may be the end of the response.
+        let fin = talk.frame(Frame { flags: FIN | ACK, ..talk.answer(b"") });
+        let seen: Vec<_> = fin.iter().map(|record| (record.direction, record.flags, record.start)).collect();
+        assert_eq!(seen, if asked { vec![(Direction::FromService, FIN | ACK, 0)] } else { vec![] });
         talk.rate("0%");
         talk.client(GET);
         assert_eq!(talk.service(answer), []);
+        assert_eq!(talk.frame(Frame { flags: FIN | ACK, ..talk.answer(b"") }), []);
         assert_eq!(talk.counts([Counter::Response]), [if asked { 1 } else { 2 }]);
     }
 }

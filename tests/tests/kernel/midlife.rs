@@ -51,6 +51,19 @@ fn the_first_request_behind_an_answer_is_taken_and_confirmed() {
     );
 }
 
+/// Where responses are asked for, the one that confirms is exported with its payload.
+#[test]
+fn the_answer_that_confirms_is_an_answer() {
+    let Some(kernel) = Kernel::with("100%", |options| options.export_responses = true) else { return };
+    let mut talk = Talk::new(kernel);
+    talk.at = 1000;
+    talk.service(OK);
+    let start = talk.at;
+    talk.client(GET);
+    assert_eq!(talk.frame(Frame { flags: FIN | ACK, ..talk.answer(b"") }), [], "no answer yet");
+    assert_eq!(brief(&talk.service(OK)), [(start, CONFIRMED | SAMPLED, OK.len())]);
+}
+
 #[test]
 fn an_interim_answer_decides_nothing() {
     let Some(mut talk) = met("100%") else { return };
