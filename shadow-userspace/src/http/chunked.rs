@@ -3,9 +3,17 @@
 //! Takes slices of the stream, gives the data between the framing. No leniency: a size is one to sixteen hexadecimal
 //! digits and nothing else, a line ends with CR LF.
 
+use crate::ledger::DropReason;
+
 /// The framing isn't what it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
+
+impl From<Malformed> for DropReason {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Ambiguous
+    }
+}
 
 /// What a chunked body consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,6 +37,10 @@ const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
 
 /// Looks at the first [`PROBE`] bytes of `bytes`, which begin where a request is expected.
 pub(super) fn classify(bytes: &[u8]) -> Class {
+    // Most are; the rest of this function would say the same.
+    if bytes.starts_with(b"GET ") || bytes.starts_with(b"POST ") {
+        return Class::Request;
+    }
     let bytes = bytes.get(..PROBE).unwrap_or(bytes);
     for (magic, protocol) in [(PREFACE, Protocol::Http2), (TLS_HANDSHAKE, Protocol::Tls)] {
         if bytes.starts_with(magic) {
@@ -54,7 +58,7 @@ pub(super) fn classify(bytes: &[u8]) -> Class {
 }
 
 /// A `tchar` (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -7,39 +7,15 @@
 use bytes::Bytes;
 
 use super::{
-    chunked::{Chunk, Chunks, Malformed},
+    DecoderLimits,
+    chunked::{Chunk, Chunks},
     classify::{Class, PROBE, Protocol, classify},
-    fields::is_forbidden_in_trailers,
     framing::BodyFraming,
-    head::{RequestHead, range_of},
-    section::{Section, SectionError},
+    head::RequestHead,
+    section::Section,
+    trailers::parse_trailers,
 };
 use crate::ledger::DropReason;
-
-/// Bounds of what one request may make the decoder hold or skip. A head has at most [`MAX_HEADERS`](super::MAX_HEADERS)
-/// headers too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecoderLimits {
-    /// Bytes of a head, from the method to the empty line.
-    pub max_head_bytes: usize,
-    /// Bytes of a trailer section with its empty line.
-    pub max_trailer_bytes: usize,
-    /// Bytes of the extensions of one chunk.
-    pub max_chunk_extension: usize,
-    /// Empty lines before a request line.
-    pub max_empty_lines: usize,
-}
-
-impl Default for DecoderLimits {
-    fn default() -> Self {
-        Self {
-            max_head_bytes: 64 << 10,
-            max_trailer_bytes: 16 << 10,
-            max_chunk_extension: 1 << 10,
-            max_empty_lines: 8,
-        }
-    }
-}
 
 /// What the decoder tells. Of a request: `Start`, `Head`, any number of `Body`, perhaps `Trailers`, `End`; or `Failed`
 /// anywhere after `Start`.
@@ -103,18 +79,9 @@ enum Stop {
     Not(Protocol),
 }
 
-impl From<SectionError> for Stop {
-    fn from(error: SectionError) -> Self {
-        Self::Failed(match error {
-            SectionError::BareLf => DropReason::Ambiguous,
-            SectionError::TooLong => DropReason::HeadTooLarge,
-        })
-    }
-}
-
-impl From<Malformed> for Stop {
-    fn from(Malformed: Malformed) -> Self {
-        Self::Failed(DropReason::Ambiguous)
+impl<E: Into<DropReason>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -183,7 +150,8 @@ impl RequestDecoder {
             State::Undecided(_) => self.classify(input, on_event)?,
             State::Head(section) => {
                 if let Some(raw) = section.push(input, self.limits.max_head_bytes)? {
-                    self.take_head(raw, on_event)?;
+                    let head = RequestHead::parse(raw).map_err(|error| Stop::Failed(error.drop_reason()))?;
+                    self.take_head(head, on_event)?;
                 }
             }
             State::Length { left } => {
@@ -235,16 +203,26 @@ impl RequestDecoder {
             Class::Undecided => seen.extend_from_slice(std::mem::take(input)),
             Class::Request => {
                 self.speaks_http = true;
-                self.state = State::Head(Section::begun_with(std::mem::take(seen)));
+                let seen = std::mem::take(seen);
                 on_event(RequestEvent::Start);
+                // Nearly every head comes in one piece. One that doesn't, or is bad, is judged once its end is there.
+                if seen.is_empty()
+                    && let Some(head) = RequestHead::take(input, self.limits.max_head_bytes)
+                {
+                    return self.take_head(head, on_event);
+                }
+                self.state = State::Head(Section::begun_with(seen));
             }
             Class::Not(protocol) => return Err(Stop::Not(protocol)),
         }
         Ok(())
     }
 
-    fn take_head(&mut self, raw: Bytes, on_event: &mut impl FnMut(RequestEvent<'_>)) -> Result<(), Stop> {
-        let head = RequestHead::parse_section(raw).map_err(|error| Stop::Failed(error.drop_reason()))?;
+    fn take_head(
+        &mut self,
+        head: RequestHead,
+        on_event: &mut impl FnMut(RequestEvent<'_>),
+    ) -> Result<(), Stop> {
         if head.method() == "CONNECT" {
             return Err(Stop::Failed(DropReason::Connect));
         }
@@ -297,29 +275,6 @@ fn skip_empty_lines(lines: &mut usize, cr: &mut bool, max: usize, input: &mut &[
         *input = rest;
     }
     Ok(())
-}
-
-/// The fields of a whole trailer section.
-fn parse_trailers(raw: &Bytes) -> Result<Vec<(Bytes, Bytes)>, Stop> {
-    /// Far more than any sender has been seen to use.
-    const MAX_TRAILERS: usize = 32;
-    let ambiguous = || Stop::Failed(DropReason::Ambiguous);
-    let mut storage = [httparse::EMPTY_HEADER; MAX_TRAILERS];
-    let fields = match httparse::parse_headers(raw, &mut storage) {
-        Ok(httparse::Status::Complete((length, fields))) if length == raw.len() => fields,
-        Err(httparse::Error::TooManyHeaders) => return Err(Stop::Failed(DropReason::HeadTooLarge)),
-        Ok(_) | Err(_) => return Err(ambiguous()),
-    };
-    let part = |bytes| range_of(raw, bytes).map(|range| raw.slice(range)).ok_or_else(ambiguous);
-    fields
-        .iter()
-        .map(|field| {
-            if is_forbidden_in_trailers(field.name.as_bytes()) {
-                return Err(ambiguous());
-            }
-            Ok((part(field.name.as_bytes())?, part(field.value)?))
-        })
-        .collect()
 }
 
 #[cfg(test)]

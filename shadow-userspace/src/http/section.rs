@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use crate::ledger::DropReason;
+
 /// Why a section can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SectionError {
@@ -13,6 +15,15 @@ pub(super) enum SectionError {
     BareLf,
     /// No end within the limit.
     TooLong,
+}
+
+impl From<SectionError> for DropReason {
+    fn from(error: SectionError) -> Self {
+        match error {
+            SectionError::BareLf => Self::Ambiguous,
+            SectionError::TooLong => Self::HeadTooLarge,
+        }
+    }
 }
 
 /// A section of which not everything was seen yet.
@@ -87,11 +98,6 @@ impl Lines {
         self.cr = rest.last().map_or(self.cr, |last| *last == b'\r');
         Ok(None)
     }
-}
-
-/// Whether `section` ends with its first empty line, and every line with CR LF.
-pub(super) fn is_whole(section: &[u8]) -> bool {
-    Lines::default().find_end(section) == Ok(Some(section.len()))
 }
 
 /// The position of the first line feed.
