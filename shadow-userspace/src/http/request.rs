@@ -29,7 +29,7 @@ pub enum RequestEvent<'a> {
     Body(&'a [u8]),
     /// The trailer fields of its chunked body, if there are any.
     Trailers(Vec<(Bytes, Bytes)>),
-    /// It is complete.
+    /// It is complete. One that asks for a tunnel (CONNECT, Upgrade) is the last until [`RequestDecoder::go_on`].
     End,
     /// It can't be followed to its end. Nothing comes after this.
     Failed(DropReason),
@@ -44,9 +44,18 @@ pub struct RequestDecoder {
     state: State,
     /// Whether a request was seen on the connection.
     speaks_http: bool,
-    /// Whether the current request is the last one.
-    is_last: bool,
+    /// What may follow the current request.
+    after: After,
     bytes_after_last: u64,
+}
+
+/// What may follow a request on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Request,
+    /// Another protocol, if the service agrees.
+    Tunnel,
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -63,6 +72,8 @@ enum State {
     Chunked(Chunks),
     /// Behind the last chunk.
     Trailers(Section),
+    /// Behind a request that asks for a tunnel: what follows is the service's to say.
+    Switching,
     /// After the last request of the connection.
     Closed,
     /// After a failure.
@@ -89,7 +100,7 @@ impl RequestDecoder {
     /// At the start of a connection.
     #[must_use]
     pub fn new(limits: DecoderLimits) -> Self {
-        Self { limits, state: State::IDLE, speaks_http: false, is_last: false, bytes_after_last: 0 }
+        Self { limits, state: State::IDLE, speaks_http: false, after: After::Request, bytes_after_last: 0 }
     }
 
     /// Takes the next bytes of the stream and tells what they complete.
@@ -107,6 +118,38 @@ impl RequestDecoder {
     /// Begins anew where a request is known to start; what was begun is forgotten.
     pub fn reset(&mut self) {
         self.state = State::IDLE;
+    }
+
+    /// Whether the next `bytes` bytes lie within a body of known length, so that what follows them has its place even if
+    /// they are missing.
+    #[must_use]
+    pub fn can_skip(&self, bytes: u64) -> bool {
+        matches!(self.state, State::Length { left } if left >= bytes)
+    }
+
+    /// Goes on behind the next `bytes` bytes, which are missing, if it [can](Self::can_skip).
+    pub fn skip(&mut self, bytes: u64, mut on_event: impl FnMut(RequestEvent<'_>)) {
+        if let State::Length { left } = &mut self.state
+            && let Some(rest) = left.checked_sub(bytes)
+        {
+            *left = rest;
+            if rest == 0 {
+                self.end(&mut on_event);
+            }
+        }
+    }
+
+    /// Whether a request that asks for a tunnel is complete, and the service hasn't said yet what follows.
+    #[must_use]
+    pub fn is_switching(&self) -> bool {
+        matches!(self.state, State::Switching)
+    }
+
+    /// The service declined the tunnel: requests follow.
+    pub fn go_on(&mut self) {
+        if self.is_switching() {
+            self.state = State::IDLE;
+        }
     }
 
     /// Whether everything taken so far belongs to requests that are complete, so that the next may begin here.
@@ -134,7 +177,7 @@ impl RequestDecoder {
             State::Undecided(bytes) => bytes.capacity(),
             State::Head(section) | State::Trailers(section) => section.memory(),
             State::EmptyLines { .. } | State::Length { .. } | State::Chunked(_) => 0,
-            State::Closed | State::Dead => 0,
+            State::Switching | State::Closed | State::Dead => 0,
         }
     }
 
@@ -179,6 +222,8 @@ impl RequestDecoder {
                     self.end(on_event);
                 }
             }
+            // Bytes that don't wait for the answer are taken for the tunnel's.
+            State::Switching => self.state = State::Closed,
             State::Closed | State::Dead => *input = &[],
         }
         Ok(())
@@ -223,15 +268,17 @@ impl RequestDecoder {
         head: RequestHead,
         on_event: &mut impl FnMut(RequestEvent<'_>),
     ) -> Result<(), Stop> {
-        if head.method() == "CONNECT" {
-            return Err(Stop::Failed(DropReason::Connect));
-        }
-        // What follows may be another protocol; whether it is, the server decides.
-        if head.asks_for_upgrade() {
-            return Err(Stop::Failed(DropReason::Upgrade));
-        }
-        self.is_last = !head.keeps_alive();
         let framing = head.framing();
+        let connects = head.method() == "CONNECT";
+        // RFC 9110 section 9.3.6: it has no content; a recipient may take what it announces for the tunnel's.
+        if connects && framing != BodyFraming::None {
+            return Err(Stop::Failed(DropReason::Ambiguous));
+        }
+        self.after = match head.keeps_alive() {
+            _ if connects || head.asks_for_upgrade() => After::Tunnel,
+            true => After::Request,
+            false => After::Nothing,
+        };
         on_event(RequestEvent::Head(head));
         match framing {
             BodyFraming::None | BodyFraming::Length(0) => self.end(on_event),
@@ -242,7 +289,11 @@ impl RequestDecoder {
     }
 
     fn end(&mut self, on_event: &mut impl FnMut(RequestEvent<'_>)) {
-        self.state = if self.is_last { State::Closed } else { State::IDLE };
+        self.state = match self.after {
+            After::Request => State::IDLE,
+            After::Tunnel => State::Switching,
+            After::Nothing => State::Closed,
+        };
         on_event(RequestEvent::End);
     }
 

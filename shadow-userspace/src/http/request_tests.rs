@@ -208,10 +208,55 @@ fn doubtful_heads_are_ambiguous() {
 
 #[test]
 fn tunnels_are_not_followed() {
-    check("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET / ", &["start", "failed connect"]);
-    let upgrade = post("Connection: Upgrade\r\nUpgrade: websocket\r\n", GET);
-    check(&upgrade, &["start", "failed upgrade"]);
+    check("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET / ", &["start", "CONNECT a:443", "end"]);
+    let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    check(&post(tunnel, GET), &["start", "POST /", "end"]);
+    let with_body = format!("{tunnel}Content-Length: 2\r\n");
+    check(&post(&with_body, &format!("ab{GET}")), &["start", "POST /", "ab", "end"]);
+    check(
+        "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nContent-Length: 3\r\n\r\nabc",
+        &["start", "failed ambiguous"],
+    );
     check(&post("Upgrade: h2c\r\n", GET), &["start", "POST /", "end", "start", "GET /next", "end"]);
+}
+
+#[test]
+fn requests_go_on_behind_a_tunnel_that_was_declined() {
+    let (mut decoder, mut log) = (RequestDecoder::new(DecoderLimits::default()), Log::default());
+    decoder.push(post("Connection: Upgrade\r\nUpgrade: h2c\r\n", "").as_bytes(), |event| log.add(event));
+    assert!(decoder.is_switching() && !decoder.is_idle() && !decoder.is_dead());
+    decoder.go_on();
+    assert!(decoder.is_idle());
+    decoder.push(GET.as_bytes(), |event| log.add(event));
+    assert_eq!(log.lines, ["start", "POST /", "end", "start", "GET /next", "end"]);
+}
+
+#[test]
+fn missing_bytes_are_skipped_within_a_body_of_known_length_only() {
+    let request = post("Content-Length: 4\r\n", "abcd");
+    let body = request.len() - 4;
+    for (at, missing, goes_on) in [
+        (body, 4, true),
+        (body, 1, true),
+        (body + 1, 2, true),
+        (body + 1, 3, true),
+        (body, 5, false),
+        (body + 3, 2, false),
+        (body - 1, 1, false),
+        (0, 1, false),
+        (0, request.len(), false),
+        (request.len(), 1, false),
+    ] {
+        let (mut decoder, mut log) = (RequestDecoder::new(DecoderLimits::default()), Log::default());
+        decoder.push(&request.as_bytes()[..at], |event| log.add(event));
+        assert_eq!(decoder.can_skip(missing as u64), goes_on, "{missing} at {at}");
+        if goes_on {
+            decoder.skip(missing as u64, |event| log.add(event));
+            decoder.push(&request.as_bytes()[at + missing..], |event| log.add(event));
+            assert_eq!(log.lines.last().unwrap(), "end");
+            assert!(decoder.is_idle());
+        }
+    }
 }
 
 #[test]

@@ -8,19 +8,20 @@ use shadow_common::FlowKey;
 
 use super::{
     CapturedRequest, RequestSink, Shared,
+    assemble::{Assemble, At},
     run::{CurrentRun, Draw},
 };
 use crate::{
     budget::{BudgetExceeded, Reservation},
-    capture::Segment,
-    http::{BodyFraming, RequestEvent, RequestHead},
+    http::{BodyFraming, RequestEvent, RequestHead, ResponseEvent, ResponseTo},
     ledger::{DropReason, Outcome, Ticket},
 };
 
 /// How far a flow's current request is.
-#[derive(Debug)]
-pub(super) enum Assembly {
+#[derive(Debug, Default)]
+pub enum Assembly {
     /// Between requests.
+    #[default]
     None,
     /// In its head.
     Begun(Begun),
@@ -33,13 +34,13 @@ pub(super) enum Assembly {
 }
 
 #[derive(Debug)]
-pub(super) struct Begun {
+pub struct Begun {
     ticket: Ticket,
     timestamp_ns: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Collecting {
+pub struct Collecting {
     begun: Begun,
     head: RequestHead,
     body: Vec<u8>,
@@ -58,40 +59,74 @@ impl From<BudgetExceeded> for DropReason {
     }
 }
 
-impl Assembly {
-    /// Takes the next event of the flow's decoder, which `segment` completed.
-    pub(super) fn event<S: RequestSink>(
-        &mut self,
-        event: RequestEvent<'_>,
-        segment: &Segment<'_>,
-        run: &mut CurrentRun,
-        shared: &mut Shared<S>,
-    ) {
+impl<S: RequestSink> Assemble<S> for Assembly {
+    const RESPONSES: bool = false;
+
+    fn request(&mut self, event: RequestEvent<'_>, at: At<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
         match event {
-            RequestEvent::Start => self.begin(segment, run, shared),
+            RequestEvent::Start => self.begin(at, run, shared),
             RequestEvent::Head(head) => self.take_head(head, shared),
             RequestEvent::Body(bytes) => self.collect(|request| request.append(bytes)),
             RequestEvent::Trailers(trailers) => self.collect(|request| request.take_trailers(trailers)),
-            RequestEvent::End => match std::mem::replace(self, Self::None) {
+            RequestEvent::End => match std::mem::take(self) {
                 Self::Collecting(request) if run.is_confirmed() => {
-                    shared.sink.deliver(request.into_captured(segment.flow));
+                    shared.sink.deliver(request.into_captured(*at.flow));
                 }
                 Self::Collecting(request) => *self = Self::Held(request),
                 _ => {}
             },
             RequestEvent::Failed(reason) => {
-                self.drop_open(reason);
-                shared.stats.tunnels +=
-                    u64::from(matches!(reason, DropReason::Connect | DropReason::Upgrade));
+                self.give_up(reason);
             }
             RequestEvent::NotHttp1(protocol) => shared.stats.count_protocol(protocol),
         }
     }
 
+    fn drop_open(&mut self, reason: DropReason, _at: At<'_>, _shared: &mut Shared<S>) -> bool {
+        self.give_up(reason)
+    }
+
+    fn leave_out(&mut self, _at: At<'_>, _shared: &mut Shared<S>) {
+        self.give_up(DropReason::Gap);
+        *self = Self::Skipping;
+    }
+
+    fn is_wanted(&self) -> bool {
+        !matches!(self, Self::Skipping)
+    }
+
+    fn drop_unseen(_at: At<'_>, reason: DropReason, shared: &mut Shared<S>) {
+        shared.ledger.drop_unseen(1, reason);
+    }
+
+    /// Delivers the run's request if that is complete.
+    fn confirm(&mut self, at: At<'_>, shared: &mut Shared<S>) {
+        match std::mem::take(self) {
+            Self::Held(request) => shared.sink.deliver(request.into_captured(*at.flow)),
+            other => *self = other,
+        }
+    }
+
+    fn awaits(&self) -> Option<ResponseTo> {
+        None
+    }
+
+    fn awaits_several(&self) -> bool {
+        false
+    }
+
+    fn response(&mut self, _event: ResponseEvent<'_>, _at: At<'_>, _shared: &mut Shared<S>) {}
+
+    fn response_hole(&mut self, _bytes: u64, _at: At<'_>, _shared: &mut Shared<S>) {}
+
+    fn no_more_responses(&mut self, _reason: DropReason, _at: At<'_>, _shared: &mut Shared<S>) {}
+}
+
+impl Assembly {
     /// Drops the request if there is one that wasn't dropped yet; says whether one was under way at all. One that is
     /// complete lacks nothing but its confirmation.
-    pub(super) fn drop_open(&mut self, reason: DropReason) -> bool {
-        match std::mem::replace(self, Self::None) {
+    fn give_up(&mut self, reason: DropReason) -> bool {
+        match std::mem::take(self) {
             Self::None => false,
             Self::Begun(begun) | Self::Collecting(Collecting { begun, .. }) => {
                 begun.ticket.settle(Outcome::Dropped(reason));
@@ -107,39 +142,24 @@ impl Assembly {
         }
     }
 
-    /// The run's start is confirmed: delivers its request if that is complete.
-    pub(super) fn confirm<S: RequestSink>(&mut self, flow: FlowKey, shared: &mut Shared<S>) {
-        match std::mem::replace(self, Self::None) {
-            Self::Held(request) => shared.sink.deliver(request.into_captured(flow)),
-            other => *self = other,
-        }
-    }
-
-    fn begin<S: RequestSink>(&mut self, segment: &Segment<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
+    fn begin<S>(&mut self, at: At<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
         // Bytes that follow a request that isn't confirmed speak against it.
-        self.drop_open(DropReason::Unconfirmed);
-        let counts = run.counts_next();
-        let draw = run.draw(&segment.flow, &mut shared.sampler);
-        shared.stats.requests_framed += u64::from(counts && draw != Draw::Ignored);
-        *self = match draw {
-            Draw::Sampled => {
-                Self::Begun(Begun { ticket: shared.ledger.open(), timestamp_ns: segment.timestamp_ns })
-            }
-            Draw::Passed => {
-                shared.stats.requests_passed += 1;
-                Self::Skipping
-            }
+        self.give_up(DropReason::Unconfirmed);
+        *self = match shared.draw(at, run) {
+            Draw::Sampled => Self::Begun(Begun { ticket: shared.ledger.open(), timestamp_ns: at.ns }),
             Draw::Disagrees => {
                 shared.ledger.drop_unseen(1, DropReason::Ambiguous);
                 Self::Skipping
             }
-            Draw::Ignored => Self::Skipping,
+            Draw::Passed | Draw::Ignored => Self::Skipping,
         };
     }
 
     fn take_head<S: RequestSink>(&mut self, head: RequestHead, shared: &mut Shared<S>) {
+        let tunnel = tunnel(&head);
+        shared.stats.tunnels += u64::from(tunnel.is_some());
         let Self::Begun(begun) = std::mem::replace(self, Self::Skipping) else { return };
-        match admit(&head, shared) {
+        match tunnel.map_or(Ok(()), Err).and_then(|()| admit(&head, shared)) {
             Ok((max_body, reservation)) => {
                 let (body, trailers) = (Vec::new(), Vec::new());
                 *self = Self::Collecting(Collecting { begun, head, body, max_body, trailers, reservation });
@@ -153,9 +173,18 @@ impl Assembly {
         if let Self::Collecting(request) = self
             && let Err(reason) = take(request)
         {
-            self.drop_open(reason);
+            self.give_up(reason);
             *self = Self::Skipping;
         }
+    }
+}
+
+/// The reason not to mirror a request that asks for a tunnel.
+fn tunnel(head: &RequestHead) -> Option<DropReason> {
+    if head.method() == "CONNECT" {
+        Some(DropReason::Connect)
+    } else {
+        head.asks_for_upgrade().then_some(DropReason::Upgrade)
     }
 }
 

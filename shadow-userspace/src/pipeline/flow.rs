@@ -6,30 +6,40 @@
 use std::time::Duration;
 
 use shadow_common::{
-    FlowKey, Resync, marks,
-    tcp_flags::{FIN, RST, URG},
+    Direction, FlowKey, Resync, marks,
+    tcp_flags::{FIN, RST},
 };
 
+mod losses;
+mod responses;
+mod runs;
+
 use super::{
-    PipelineLimits, RequestSink, Shared,
-    notes::{Note, NoteId},
+    PipelineLimits, Shared,
+    assemble::{Assemble, At},
+    notes::NoteId,
+    responses::Responses,
     run::{CurrentRun, Place},
-    stream::{Fate, Stream},
+    stream::Stream,
 };
-use crate::{budget::MemoryBudget, capture::Segment, ledger::DropReason, tcp::Seq};
+use crate::{budget::MemoryBudget, capture::Segment, ledger::DropReason};
 
 /// What processors saw at times that differ by more isn't late, but later.
 const REORDERING: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(super) struct Flow<A> {
     key: FlowKey,
     last_seen_ns: u64,
     /// Since when the stream waits for the same missing byte.
     hole_since_ns: Option<u64>,
     run: CurrentRun,
     phase: Phase,
-    stream: Stream,
+    stream: Stream<A>,
+    /// If they are followed.
+    responses: Option<Box<Responses>>,
+    /// Whether the flow only waits for the responses to what was requested.
+    leaving: bool,
     /// The latest note to the kernel.
     note: Option<NoteId>,
 }
@@ -50,11 +60,20 @@ pub(super) enum After {
     Remove,
 }
 
-impl Flow {
-    /// The flow whose first record is `record`, which is still to be taken.
-    pub(super) fn new(record: &Segment<'_>, limits: &PipelineLimits, budget: &MemoryBudget) -> Self {
+impl<A> Flow<A> {
+    /// The flow whose first record is `record`, which is still to be taken; with or without its responses.
+    pub(super) fn new(
+        record: &Segment<'_>,
+        responses: bool,
+        limits: &PipelineLimits,
+        budget: &MemoryBudget,
+    ) -> Self
+    where
+        A: Default,
+    {
         let run = CurrentRun::new(record.run);
         let stream = Stream::new(run.start(), limits, budget);
+        let responses = responses.then(|| Box::new(Responses::new(limits, budget)));
         let last_seen_ns = record.timestamp_ns;
         Self {
             key: record.flow,
@@ -63,6 +82,8 @@ impl Flow {
             run,
             phase: Phase::Followed,
             stream,
+            responses,
+            leaving: false,
             note: None,
         }
     }
@@ -92,11 +113,16 @@ impl Flow {
     /// When [`Self::expire`] has something to do, if nothing comes before.
     pub(super) fn due_ns(&self, limits: &PipelineLimits) -> u64 {
         let idle = after(self.last_seen_ns, limits.idle_timeout);
-        self.hole_since_ns.map_or(idle, |since| idle.min(after(since, limits.hole_timeout)))
+        let response_hole = self.responses.as_ref().and_then(|responses| responses.hole_since_ns());
+        let holes = self.hole_since_ns.into_iter().chain(response_hole);
+        holes.map(|since| after(since, limits.hole_timeout)).fold(idle, u64::min)
     }
 
     /// Takes a record of a run.
-    pub(super) fn segment<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
+    pub(super) fn segment<S>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
         match self.run.place(record.run) {
             // Late: it doesn't keep the flow alive either, because its ports may have been used again unseen.
             Place::Earlier => {
@@ -107,11 +133,12 @@ impl Flow {
             Place::Current => self.confirm(shared),
             Place::Later if self.has_taken(record) => {
                 shared.stats.repeated_segments += 1;
-                return after_end_of(record);
+                return self.after_end_of(record, shared);
             }
             Place::Later => self.enter(record, shared),
         }
         self.seen(record.timestamp_ns);
+        self.tell_responses(record, shared);
         let lost = self.run.lost_before(record);
         if self.heed_loss(lost, shared) == After::Remove {
             return After::Remove;
@@ -124,24 +151,42 @@ impl Flow {
             self.settle_owed(DropReason::Ambiguous, shared);
         }
         shared.stats.ignored_bytes += u64::from(record.payload_len);
-        after_end_of(record)
+        self.after_end_of(record, shared)
     }
 
-    /// Takes a record without payload, and what it says of the flow's run.
-    pub(super) fn news<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
+    /// Takes a record that is no part of a run, and what it says of the flow's run.
+    pub(super) fn news<S>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
         self.seen(record.timestamp_ns);
         if self.run.place(record.run) == Place::Current {
             if record.run.is(marks::CONFIRMED) {
                 self.confirm(shared);
-            } else if record.run.is(marks::REFUTED) && !self.run.is_confirmed() {
-                return self.refute(shared);
+            } else if record.run.is(marks::REFUTED)
+                && !self.run.is_confirmed()
+                && self.refute(shared) == After::Remove
+            {
+                return After::Remove;
             }
         }
-        self.heed_loss(record.run.is(marks::LOST), shared)
+        if self.heed_loss(record.run.is(marks::LOST), shared) == After::Remove {
+            return After::Remove;
+        }
+        match record.direction {
+            Direction::ToService => {
+                self.tell_responses(record, shared);
+                if record.has(FIN) { self.leave(shared) } else { After::Keep }
+            }
+            Direction::FromService => self.service_side(record, shared),
+        }
     }
 
     /// Ends what waited too long.
-    pub(super) fn expire<S: RequestSink>(&mut self, now_ns: u64, shared: &mut Shared<S>) -> After {
+    pub(super) fn expire<S>(&mut self, now_ns: u64, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
         if after(self.last_seen_ns, shared.limits.idle_timeout) <= now_ns {
             shared.stats.flows_evicted += 1;
             let resumed = self.stream.is_idle() && self.run.is_resumed_at(self.stream.reassembler.next_seq());
@@ -150,18 +195,38 @@ impl Flow {
             }
             return After::Remove;
         }
-        match self.hole_since_ns {
-            Some(since) if after(since, shared.limits.hole_timeout) <= now_ns => {
-                shared.stats.holes_timed_out += 1;
-                self.lose(DropReason::Gap, shared)
-            }
-            _ => After::Keep,
+        let is_over = |since| after(since, shared.limits.hole_timeout) <= now_ns;
+        if self.hole_since_ns.is_some_and(is_over) {
+            shared.stats.holes_timed_out += 1;
+            return self.give_up_hole(shared);
         }
+        if let Some(responses) = &mut self.responses
+            && responses.hole_since_ns().is_some_and(is_over)
+        {
+            shared.stats.holes_timed_out += 1;
+            let at = At { flow: &self.key, ns: self.last_seen_ns };
+            responses.give_up(at, &mut self.stream.assembly, shared);
+            return self.after_responses();
+        }
+        After::Keep
     }
 
-    /// The flow ends; a request that is open is dropped.
-    pub(super) fn end<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) {
-        self.stream.assembly.drop_open(reason);
+    /// The flow ends; what is open is dropped.
+    pub(super) fn end<S>(&mut self, reason: DropReason, shared: &mut Shared<S>)
+    where
+        A: Assemble<S>,
+    {
+        self.end_requests(reason, shared);
+        let at = At { flow: &self.key, ns: self.last_seen_ns };
+        self.stream.assembly.no_more_responses(reason, at, shared);
+    }
+
+    /// No more requests come.
+    fn end_requests<S>(&mut self, reason: DropReason, shared: &mut Shared<S>)
+    where
+        A: Assemble<S>,
+    {
+        self.drop_open(reason, shared);
         if self.phase == Phase::Followed {
             shared.stats.ignored_bytes += self.stream.decoder.bytes_after_last();
             // What the kernel couldn't read either, and what ended before its method, was no request.
@@ -171,158 +236,39 @@ impl Flow {
         }
     }
 
+    /// The client sends nothing more: the flow is over, once the responses that are awaited came.
+    fn leave<S>(&mut self, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
+        if self.stream.assembly.awaits().is_none() {
+            return After::Remove;
+        }
+        if !self.leaving {
+            self.end_requests(DropReason::Incomplete, shared);
+            self.stream.stop();
+            self.hole_since_ns = None;
+            self.phase = Phase::Dead;
+            self.leaving = true;
+        }
+        self.after_responses()
+    }
+
+    /// What becomes of a flow that isn't followed when it sends `record`.
+    fn after_end_of<S>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
+        match record.has(RST) {
+            true => After::Remove,
+            false if record.has(FIN) => self.leave(shared),
+            false => After::Keep,
+        }
+    }
+
     fn seen(&mut self, timestamp_ns: u64) {
         self.last_seen_ns = self.last_seen_ns.max(timestamp_ns);
     }
-
-    fn push<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After {
-        // Which byte an urgent pointer takes out of the stream is the receiver's choice (RFC 6093).
-        if record.has(URG) && record.payload_len > 0 {
-            self.forfeit(DropReason::Ambiguous, shared);
-            return self.stop(Phase::Dead, shared);
-        }
-        let before = self.stream.reassembler.next_seq();
-        let fate = self.stream.push(record, &mut self.run, shared);
-        let is_over = self.stream.decoder.is_dead() || self.run.disagrees();
-        match fate {
-            Fate::Ended => return After::Remove,
-            _ if is_over => {
-                // The kernel read a request where the decoder sees none.
-                if !self.run.is_open() {
-                    self.settle_owed(DropReason::Ambiguous, shared);
-                }
-                return self.stop(Phase::Dead, shared);
-            }
-            Fate::Lost(reason) => return self.lose(reason, shared),
-            Fate::Goes => {}
-        }
-        let next = self.stream.reassembler.next_seq();
-        if !self.stream.reassembler.is_waiting() {
-            self.hole_since_ns = None;
-        } else if next != before || self.hole_since_ns.is_none() {
-            self.hole_since_ns = Some(record.timestamp_ns);
-        }
-        if self.stream.is_idle() {
-            let resync = self.run.resume(next);
-            self.tell(resync, shared);
-        }
-        After::Keep
-    }
-
-    /// Whether every byte of the record was taken, although it is of a run that the flow did not enter: a request in an
-    /// open run that was sent again after the kernel was told where it begins, or after what followed it was lost.
-    fn has_taken(&self, record: &Segment<'_>) -> bool {
-        let (next, first) = (self.stream.reassembler.next_seq(), Seq(record.first_seq()));
-        self.phase != Phase::Dead
-            && next.is_after(Seq(record.run.start))
-            && !(first + record.payload_len).is_after(next)
-    }
-
-    /// A later run begins.
-    fn enter<S: RequestSink>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) {
-        let start = Seq(record.run.start);
-        if self.phase == Phase::Followed {
-            self.close_run(start, record.run.is(marks::LOST), shared);
-        }
-        // Only a complete request that was not confirmed is left.
-        self.stream.assembly.drop_open(DropReason::Unconfirmed);
-        self.run = CurrentRun::new(record.run);
-        self.hole_since_ns = None;
-        if self.phase == Phase::Dead {
-            self.tell(self.run.give_up(Resync::LEAVE), shared);
-        } else {
-            self.stream.restart(start);
-            self.phase = Phase::Followed;
-        }
-    }
-
-    /// The next run begins at `next`: what is open in this one can't be completed.
-    fn close_run<S: RequestSink>(&mut self, next: Seq, lost: bool, shared: &mut Shared<S>) {
-        let missing = next.ahead_of(self.stream.reassembler.next_seq());
-        let at_rest = self.stream.decoder.is_idle() && !self.run.awaits_first();
-        if missing < 0 || missing == 0 && !at_rest {
-            // No byte is missing, and yet the kernel sees an end where the decoder sees none.
-            self.stream.assembly.drop_open(DropReason::Ambiguous);
-            self.settle_owed(DropReason::Ambiguous, shared);
-            self.stop(Phase::Dead, shared);
-        } else if !at_rest || self.stream.reassembler.is_waiting() || self.run.is_open() && lost {
-            self.forfeit(if lost { DropReason::RingFull } else { DropReason::Gap }, shared);
-        }
-    }
-
-    fn confirm<S: RequestSink>(&mut self, shared: &mut Shared<S>) {
-        if !self.run.is_confirmed() {
-            self.run.confirm();
-            self.stream.assembly.confirm(self.key, shared);
-        }
-    }
-
-    fn refute<S: RequestSink>(&mut self, shared: &mut Shared<S>) -> After {
-        if self.phase == Phase::Followed {
-            return self.lose(DropReason::Unconfirmed, shared);
-        }
-        self.stream.assembly.drop_open(DropReason::Unconfirmed);
-        After::Keep
-    }
-
-    /// If records of the run were `lost`, it can't be followed; unless it is complete.
-    fn heed_loss<S: RequestSink>(&mut self, lost: bool, shared: &mut Shared<S>) -> After {
-        let is_complete = !self.run.is_open() && !self.run.awaits_first() && self.stream.is_idle();
-        if lost && self.phase == Phase::Followed && !is_complete {
-            self.lose(DropReason::RingFull, shared)
-        } else {
-            After::Keep
-        }
-    }
-
-    /// Bytes of the run are missing.
-    fn lose<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) -> After {
-        self.forfeit(reason, shared);
-        self.stop(Phase::Lost, shared)
-    }
-
-    /// The open request is dropped. If none is, what the rest of an open run held is unknown.
-    fn forfeit<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) {
-        let was_open = self.stream.assembly.drop_open(reason);
-        let was_owed = self.settle_owed(reason, shared);
-        if self.run.is_open() && !was_open && !was_owed {
-            shared.stats.flows_lost += 1;
-        }
-    }
-
-    /// Drops the run's first request, if it is in the sample and nothing of it was seen; says whether.
-    fn settle_owed<S: RequestSink>(&mut self, reason: DropReason, shared: &mut Shared<S>) -> bool {
-        let counts = self.run.counts_next();
-        let owes = self.run.owes();
-        if owes {
-            shared.ledger.drop_unseen(1, reason);
-            shared.stats.requests_framed += u64::from(counts);
-        }
-        owes
-    }
-
-    /// Follows the run no further, tells the kernel, and gives memory back.
-    fn stop<S: RequestSink>(&mut self, phase: Phase, shared: &mut Shared<S>) -> After {
-        shared.stats.ignored_bytes += self.stream.decoder.bytes_after_last();
-        let fin_seen = self.stream.reassembler.fin_seen();
-        self.stream.stop();
-        self.hole_since_ns = None;
-        self.phase = phase;
-        let what = if phase == Phase::Dead { Resync::LEAVE } else { Resync::LOST };
-        self.tell(self.run.give_up(what), shared);
-        if fin_seen { After::Remove } else { After::Keep }
-    }
-
-    fn tell<S>(&mut self, resync: Option<Resync>, shared: &mut Shared<S>) {
-        if let Some(resync) = resync {
-            self.note = Some(shared.notes.push(Note { flow: self.key, resync }, self.note));
-        }
-    }
-}
-
-/// What becomes of a flow that isn't followed when it sends `record`.
-fn after_end_of(record: &Segment<'_>) -> After {
-    if record.has(FIN | RST) { After::Remove } else { After::Keep }
 }
 
 fn after(time_ns: u64, wait: Duration) -> u64 {

@@ -6,13 +6,16 @@
 //! and invariant 4 (flows, bytes per flow and bytes in total are bounded, and what was refused is counted). It has no
 //! clock: a capture file gives the same requests as the same traffic live.
 
+mod assemble;
 mod assembly;
 mod ended;
 mod exchange_sink;
+mod exchanges;
 mod flow;
 mod limits;
 mod notes;
 mod request;
+mod responses;
 mod run;
 mod sampler;
 mod stats;
@@ -21,14 +24,16 @@ mod table;
 
 use shadow_common::{
     Direction, Resync, marks,
-    tcp_flags::{ACK, FIN, RST, SYN},
+    tcp_flags::{ACK, RST, SYN},
 };
 
 use self::{
+    assemble::At,
+    assembly::Assembly,
     ended::Ended,
     flow::{After, Flow},
     notes::Notes,
-    run::CurrentRun,
+    run::{CurrentRun, Draw},
     table::FlowTable,
 };
 use crate::{
@@ -38,24 +43,30 @@ use crate::{
     tcp::Seq,
 };
 
+pub use assemble::Assemble;
 pub use exchange_sink::{ExchangeEvent, ExchangeSink};
+pub use exchanges::Exchanges;
 pub use limits::PipelineLimits;
 pub use notes::Note;
 pub use request::{CapturedRequest, RequestSink};
 pub use sampler::Sampler;
 pub use stats::FlowStats;
 
-/// Follows every flow of one capture thread.
+/// Follows every flow of one capture thread, for what `A` makes of it: by default, whole requests for a
+/// [`RequestSink`].
 #[derive(Debug)]
-pub struct Pipeline<S> {
-    flows: FlowTable,
+pub struct Pipeline<S, A = Assembly> {
+    flows: FlowTable<A>,
     ended: Ended,
     shared: Shared<S>,
 }
 
+/// A pipeline that follows both directions, for an [`ExchangeSink`].
+pub type ExchangePipeline<S> = Pipeline<S, Exchanges<<S as ExchangeSink>::Exchange>>;
+
 /// What all flows use.
 #[derive(Debug)]
-struct Shared<S> {
+pub struct Shared<S> {
     limits: PipelineLimits,
     ledger: Ledger,
     budget: MemoryBudget,
@@ -65,7 +76,7 @@ struct Shared<S> {
     notes: Notes,
 }
 
-impl<S: RequestSink> Pipeline<S> {
+impl<S, A: Assemble<S>> Pipeline<S, A> {
     /// Follows nothing yet.
     #[must_use]
     pub fn new(
@@ -153,30 +164,26 @@ impl<S: RequestSink> Pipeline<S> {
         } else if known.is_none() {
             self.shared.stats.unknown_segments += u64::from(segment.payload_len > 0);
         } else {
-            self.news(known, segment, FIN | RST);
+            self.news(known, segment);
         }
     }
 
-    /// Of the service's side only the end matters, and what its answer shows. Its FIN is half a close: the client may
-    /// still be sending.
+    /// A FIN of the service's side is half a close: the client may still be sending.
     fn response_side(&mut self, segment: &Segment<'_>) {
         let known = self.flows.find(&segment.flow);
-        self.news(known, segment, RST);
+        self.news(known, segment);
     }
 
-    /// A record that is no part of a run; one of the flags `ends` ends the flow.
-    fn news(&mut self, known: Option<usize>, record: &Segment<'_>, ends: u8) {
-        match known {
-            Some(id) if record.has(ends) => {
-                if let Some(flow) = self.flows.get_mut(id) {
-                    self.ended.add(record.flow, flow.run_start(), record.timestamp_ns);
-                }
-                let lost = record.run.is(marks::LOST);
-                self.remove(id, if lost { DropReason::RingFull } else { DropReason::Incomplete });
-            }
-            known => {
-                self.with_flow(known, |flow, shared| flow.news(record, shared));
-            }
+    /// A record that is no part of a run.
+    fn news(&mut self, known: Option<usize>, record: &Segment<'_>) {
+        let Some(id) = known else { return };
+        let Some(run) = self.flows.get_mut(id).map(|flow| flow.run_start()) else { return };
+        if record.has(RST) {
+            self.ended.add(record.flow, run, record.timestamp_ns);
+            let lost = record.run.is(marks::LOST);
+            self.remove(id, if lost { DropReason::RingFull } else { DropReason::Incomplete });
+        } else if self.with_flow(known, |flow, shared| flow.news(record, shared)) == After::Remove {
+            self.ended.add(record.flow, run, record.timestamp_ns);
         }
     }
 
@@ -191,7 +198,9 @@ impl<S: RequestSink> Pipeline<S> {
             shared.decline(record);
             return None;
         }
-        let id = self.flows.insert(record.flow, || Flow::new(record, &shared.limits, &shared.budget));
+        let id = self
+            .flows
+            .insert(record.flow, || Flow::new(record, A::RESPONSES, &shared.limits, &shared.budget));
         if id.is_some() {
             shared.stats.flows_total += 1;
             return id;
@@ -200,7 +209,7 @@ impl<S: RequestSink> Pipeline<S> {
         if Seq(record.first_seq()).is_after(Seq(record.run.start)) {
             shared.stats.unknown_segments += 1;
         } else {
-            shared.refuse(record);
+            shared.refuse::<A>(record);
             self.ended.add(record.flow, record.run.start, record.timestamp_ns);
         }
         None
@@ -209,7 +218,7 @@ impl<S: RequestSink> Pipeline<S> {
     fn with_flow(
         &mut self,
         id: Option<usize>,
-        take: impl FnOnce(&mut Flow, &mut Shared<S>) -> After,
+        take: impl FnOnce(&mut Flow<A>, &mut Shared<S>) -> After,
     ) -> After {
         let Some((id, flow)) = id.and_then(|id| Some((id, self.flows.get_mut(id)?))) else {
             return After::Keep;
@@ -231,12 +240,22 @@ impl<S: RequestSink> Pipeline<S> {
 
 impl<S> Shared<S> {
     /// Settles the first request of a run that isn't followed, as there is no room for its flow.
-    fn refuse(&mut self, record: &Segment<'_>) {
+    fn refuse<A: Assemble<S>>(&mut self, record: &Segment<'_>) {
         self.stats.flows_refused += 1;
         if record.run.is(marks::SAMPLED) {
             self.stats.requests_framed += u64::from(record.run.is(marks::OPEN));
-            self.ledger.drop_unseen(1, DropReason::FlowLimit);
+            let at = At { flow: &record.flow, ns: record.timestamp_ns };
+            A::drop_unseen(at, DropReason::FlowLimit, self);
         }
+    }
+
+    /// Says whether the request that begins is in the sample, and counts it.
+    fn draw(&mut self, at: At<'_>, run: &mut CurrentRun) -> Draw {
+        let counts = run.counts_next();
+        let draw = run.draw(at.flow, &mut self.sampler);
+        self.stats.requests_framed += u64::from(counts && draw != Draw::Ignored);
+        self.stats.requests_passed += u64::from(draw == Draw::Passed);
+        draw
     }
 
     /// Tells the kernel, if the run of `record` is open, that nobody follows it.

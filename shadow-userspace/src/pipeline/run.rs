@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub(super) struct CurrentRun {
+pub struct CurrentRun {
     start: Seq,
     /// Whether more may follow in the run than one request of which the kernel knows the end.
     open: bool,

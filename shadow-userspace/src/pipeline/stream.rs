@@ -1,8 +1,13 @@
-//! The request direction of a flow: segments of a run in, the run's requests to the sink.
+//! The request direction of a flow: segments of a run in, what is made of the run's requests out.
 //!
-//! One reassembler, one decoder, one assembly. Keeps invariant 4: what the first two hold is reserved.
+//! One reassembler, one decoder, one assembly. Keeps invariant 3 where bytes are missing: within a body of known length
+//! they cost that request and nothing else, anywhere else the place is lost. Keeps invariant 4: what is held is reserved.
 
-use super::{PipelineLimits, RequestSink, Shared, assembly::Assembly, run::CurrentRun};
+use super::{
+    PipelineLimits, Shared,
+    assemble::{Assemble, At},
+    run::CurrentRun,
+};
 use crate::{
     budget::{MemoryBudget, Reservation},
     capture::Segment,
@@ -12,10 +17,10 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct Stream<A> {
     pub(super) reassembler: Reassembler,
     pub(super) decoder: RequestDecoder,
-    pub(super) assembly: Assembly,
+    pub(super) assembly: A,
     /// For what the reassembler and the decoder hold.
     held: Reservation,
 }
@@ -28,44 +33,94 @@ pub(super) enum Fate {
     Lost(DropReason),
 }
 
-impl Stream {
-    pub(super) fn new(first: Seq, limits: &PipelineLimits, budget: &MemoryBudget) -> Self {
+/// What a step of the reassembler came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Done(Fate),
+    /// So many bytes are missing.
+    Gap(u32),
+}
+
+impl<A> Stream<A> {
+    pub(super) fn new(first: Seq, limits: &PipelineLimits, budget: &MemoryBudget) -> Self
+    where
+        A: Default,
+    {
         Self {
             reassembler: Reassembler::new(first, limits.reassembly),
             decoder: RequestDecoder::new(limits.decoder),
-            assembly: Assembly::None,
+            assembly: A::default(),
             held: budget.reservation(),
         }
     }
 
     /// Takes a segment of `run`.
-    pub(super) fn push<S: RequestSink>(
+    pub(super) fn push<S>(
         &mut self,
         segment: &Segment<'_>,
         run: &mut CurrentRun,
         shared: &mut Shared<S>,
-    ) -> Fate {
-        let Self { reassembler, decoder, assembly, held } = self;
-        let mut fate = Fate::Goes;
-        let placement = reassembler.push(segment, |event| {
-            match event {
-                StreamEvent::Data(bytes) => {
-                    decoder.push(bytes, |event| assembly.event(event, segment, run, shared));
-                }
-                StreamEvent::Gap { .. } => fate = Fate::Lost(DropReason::Gap),
-                StreamEvent::Conflict => {
-                    shared.stats.overlaps_differing += 1;
-                    fate = Fate::Lost(DropReason::Ambiguous);
-                }
-                StreamEvent::End(_) => fate = Fate::Ended,
-            }
-            // Which of two copies of a body is right doesn't matter where it goes nowhere.
-            let settled = decoder.is_idle() || matches!(assembly, Assembly::Skipping);
-            if settled { Standing::Settled } else { Standing::Open }
-        });
+    ) -> Fate
+    where
+        A: Assemble<S>,
+    {
+        let at = At { flow: &segment.flow, ns: segment.timestamp_ns };
+        let mut step = Step::Done(Fate::Goes);
+        let Self { reassembler, decoder, assembly, .. } = self;
+        let placement =
+            reassembler.push(segment, |event| take(event, &mut step, decoder, assembly, at, run, shared));
         shared.stats.count_placement(placement);
+        self.go_on(step, at, run, shared)
+    }
+
+    /// The service has every byte before `ack`.
+    pub(super) fn acknowledged<S>(
+        &mut self,
+        ack: Seq,
+        at: At<'_>,
+        run: &mut CurrentRun,
+        shared: &mut Shared<S>,
+    ) -> Fate
+    where
+        A: Assemble<S>,
+    {
+        let mut step = Step::Done(Fate::Goes);
+        let Self { reassembler, decoder, assembly, .. } = self;
+        reassembler.acknowledged(ack, |event| take(event, &mut step, decoder, assembly, at, run, shared));
+        if step == Step::Done(Fate::Goes) { Fate::Goes } else { self.go_on(step, at, run, shared) }
+    }
+
+    /// The missing bytes didn't come in time.
+    pub(super) fn give_up<S>(&mut self, at: At<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) -> Fate
+    where
+        A: Assemble<S>,
+    {
+        let mut step = Step::Done(Fate::Goes);
+        let Self { reassembler, decoder, assembly, .. } = self;
+        reassembler.give_up(|event| take(event, &mut step, decoder, assembly, at, run, shared));
+        self.go_on(step, at, run, shared)
+    }
+
+    /// Leaves out missing bytes as long as what follows them has its place.
+    fn go_on<S>(&mut self, mut step: Step, at: At<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) -> Fate
+    where
+        A: Assemble<S>,
+    {
+        let Self { reassembler, decoder, assembly, held } = self;
+        let fate = loop {
+            match step {
+                Step::Done(fate) => break fate,
+                Step::Gap(bytes) if !decoder.can_skip(bytes.into()) => break Fate::Lost(DropReason::Gap),
+                Step::Gap(bytes) => {
+                    assembly.leave_out(at, shared);
+                    decoder.skip(bytes.into(), |event| assembly.request(event, at, run, shared));
+                    step = Step::Done(Fate::Goes);
+                    reassembler.skip_gap(|event| take(event, &mut step, decoder, assembly, at, run, shared));
+                }
+            }
+        };
         if fate == Fate::Goes && held.resize(reassembler.memory() + decoder.memory()).is_err() {
-            fate = Fate::Lost(DropReason::MemoryLimit);
+            return Fate::Lost(DropReason::MemoryLimit);
         }
         fate
     }
@@ -88,4 +143,31 @@ impl Stream {
         // Shrinking always succeeds.
         self.held.resize(0).ok();
     }
+}
+
+/// Takes what the reassembler delivers. What comes again matters while a request is under way: its framing, and its body
+/// if it is wanted.
+fn take<S, A: Assemble<S>>(
+    event: StreamEvent<'_>,
+    step: &mut Step,
+    decoder: &mut RequestDecoder,
+    assembly: &mut A,
+    at: At<'_>,
+    run: &mut CurrentRun,
+    shared: &mut Shared<S>,
+) -> Standing {
+    *step = match event {
+        StreamEvent::Data(bytes) => {
+            decoder.push(bytes, |event| assembly.request(event, at, run, shared));
+            let matters = assembly.is_wanted() || !decoder.can_skip(0);
+            return if decoder.is_idle() || !matters { Standing::Settled } else { Standing::Open };
+        }
+        StreamEvent::Gap { bytes } => Step::Gap(bytes),
+        StreamEvent::Conflict => {
+            shared.stats.overlaps_differing += 1;
+            Step::Done(Fate::Lost(DropReason::Ambiguous))
+        }
+        StreamEvent::End(_) => Step::Done(Fate::Ended),
+    };
+    Standing::Settled
 }

@@ -16,23 +16,23 @@ const SWEEP_PERIOD_NS: u64 = Duration::from_secs(1).as_nanos() as u64;
 const QUOTA: (usize, usize) = (64, 4096);
 
 #[derive(Debug)]
-pub(super) struct FlowTable {
+pub(super) struct FlowTable<A> {
     max_flows: usize,
     index: HashMap<FlowKey, usize>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<A>>,
     free: Vec<usize>,
     cursor: usize,
     swept_ns: u64,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<A> {
     /// When to look at the flow.
     due_ns: u64,
-    flow: Option<Box<Flow>>,
+    flow: Option<Box<Flow<A>>>,
 }
 
-impl FlowTable {
+impl<A> FlowTable<A> {
     pub(super) fn new(max_flows: usize) -> Self {
         Self { max_flows, index: HashMap::new(), slots: Vec::new(), free: Vec::new(), cursor: 0, swept_ns: 0 }
     }
@@ -45,12 +45,12 @@ impl FlowTable {
         self.index.get(key).copied()
     }
 
-    pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut Flow> {
+    pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut Flow<A>> {
         self.slots.get_mut(id)?.flow.as_deref_mut()
     }
 
     /// Adds a flow whose key isn't there, if there is room.
-    pub(super) fn insert(&mut self, key: FlowKey, flow: impl FnOnce() -> Flow) -> Option<usize> {
+    pub(super) fn insert(&mut self, key: FlowKey, flow: impl FnOnce() -> Flow<A>) -> Option<usize> {
         if self.index.len() >= self.max_flows {
             return None;
         }
@@ -64,7 +64,7 @@ impl FlowTable {
         Some(id)
     }
 
-    pub(super) fn remove(&mut self, id: usize) -> Option<Box<Flow>> {
+    pub(super) fn remove(&mut self, id: usize) -> Option<Box<Flow<A>>> {
         let slot = self.slots.get_mut(id)?;
         slot.due_ns = u64::MAX;
         let flow = slot.flow.take()?;
@@ -74,7 +74,7 @@ impl FlowTable {
     }
 
     /// Takes every flow out.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Box<Flow>> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Box<Flow<A>>> {
         self.index.clear();
         self.free.clear();
         self.cursor = 0;
@@ -115,9 +115,13 @@ mod tests {
     use shadow_common::{Direction, tcp_flags::ACK};
 
     use super::*;
-    use crate::{budget::MemoryBudget, capture::Segment};
+    use crate::{budget::MemoryBudget, capture::Segment, pipeline::Assembly};
 
-    fn insert(table: &mut FlowTable, client_port: u16) -> Option<usize> {
+    fn new_flow(record: &Segment<'_>) -> Flow<Assembly> {
+        Flow::new(record, false, &PipelineLimits::default(), &MemoryBudget::new(0))
+    }
+
+    fn insert(table: &mut FlowTable<Assembly>, client_port: u16) -> Option<usize> {
         let flow = FlowKey { client_port, ..FlowKey::default() };
         let direction = Direction::ToService;
         let (seq, ack, flags, timestamp_ns, payload_len) = (0, 0, ACK, 0, 0);
@@ -132,7 +136,7 @@ mod tests {
             run: crate::capture::Run::default(),
             payload: &[],
         };
-        table.insert(flow, || Flow::new(&record, &PipelineLimits::default(), &MemoryBudget::new(0)))
+        table.insert(flow, || new_flow(&record))
     }
 
     #[test]

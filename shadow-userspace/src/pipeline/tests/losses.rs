@@ -25,7 +25,7 @@ fn the_next_run_recovers_from_whatever_was_lost() {
         for mark in [FRAMED, OPENED] {
             let mut rig = Rig::within(PipelineLimits::default(), 4000);
             let mut client = Client::new(1);
-            rig.take(client.enter(mark).send(OPEN));
+            rig.take(client.enter(mark).send(OPEN_CHUNKED));
             lose(&mut rig, &mut client);
             rig.take(client.enter(mark).send(&get("/next")));
             assert_eq!((rig.drops(), rig.targets()), (vec![(reason, 1)], vec!["GET /next".to_owned()]));

@@ -1,5 +1,6 @@
 //! Segments in, captured requests and settled tickets out: a pipeline on a test bench, and a client to drive it.
 
+mod exchanges;
 mod holes;
 mod life;
 mod limits;
@@ -262,7 +263,9 @@ impl Client {
     }
 
     fn answer(&self, flags: u8) -> Segment<'static> {
-        Segment { direction: Direction::FromService, ..Self::segment(self.flow, 7, flags | ACK, &[]) }
+        let ack = self.isn.wrapping_add(1);
+        let segment = Self::segment(self.flow, 7, flags | ACK, &[]);
+        Segment { direction: Direction::FromService, ack, ..segment }
     }
 
     /// Connects, and sends each of `parts` as a segment.
@@ -291,3 +294,5 @@ fn sized(body: &str) -> String {
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 /// A request of which the last byte of the body is missing.
 const OPEN: &str = "POST /open HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab";
+/// The same with a body of unknown length.
+const OPEN_CHUNKED: &str = "POST /open HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab";

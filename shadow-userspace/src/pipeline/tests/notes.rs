@@ -127,7 +127,7 @@ fn the_kernel_is_told_of_runs_that_are_lost() {
     let idle: Act = |rig, _| rig.wait(600 * SECOND);
     for lose in [gap, conflict, memory, hole, ring, idle] {
         let mut rig = Rig::within(PipelineLimits::default(), 4000);
-        let mut client = Client::connect(&mut rig, 1, &[OPEN]);
+        let mut client = Client::connect(&mut rig, 1, &[OPEN_CHUNKED]);
         lose(&mut rig, &mut client);
         assert_eq!(rig.notes(), [(0, "lost", 0)]);
         rig.wait(600 * SECOND);

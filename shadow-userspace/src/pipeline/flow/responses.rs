@@ -1,0 +1,75 @@
+//! The two directions of a flow tell each other: acknowledgements, and what an answer says of what was requested.
+
+use shadow_common::tcp_flags::ACK;
+
+use super::{After, Flow, Phase};
+use crate::{
+    capture::Segment,
+    pipeline::{
+        Shared,
+        assemble::{Assemble, At},
+        stream::Fate,
+    },
+    tcp::Seq,
+};
+
+impl<A> Flow<A> {
+    /// A record of the client acknowledges responses, and may begin a request.
+    pub(super) fn tell_responses<S>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>)
+    where
+        A: Assemble<S>,
+    {
+        if let Some(responses) = &mut self.responses {
+            responses.client_side(record, &mut self.stream.assembly, shared);
+        }
+    }
+
+    /// A record of the service acknowledges requests, and may be a part of a response.
+    pub(super) fn service_side<S>(&mut self, record: &Segment<'_>, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
+        if record.has(ACK)
+            && self.phase == Phase::Followed
+            && self.acknowledged(Seq(record.ack), record, shared) == After::Remove
+        {
+            return After::Remove;
+        }
+        let Some(responses) = &mut self.responses else { return After::Keep };
+        responses.push(record, &mut self.stream.assembly, shared);
+        self.heed_declined();
+        self.after_responses()
+    }
+
+    /// Whether the flow is over now that responses came.
+    pub(super) fn after_responses<S>(&self) -> After
+    where
+        A: Assemble<S>,
+    {
+        if self.leaving && self.stream.assembly.awaits().is_none() { After::Remove } else { After::Keep }
+    }
+
+    /// Requests go on behind one that asked for a tunnel, if the service declined.
+    pub(super) fn heed_declined(&mut self) {
+        if let Some(responses) = &mut self.responses
+            && self.stream.decoder.is_switching()
+            && responses.take_declined()
+        {
+            self.stream.decoder.go_on();
+        }
+    }
+
+    /// The service has every byte before `ack`: what the capture doesn't have of them is lost.
+    fn acknowledged<S>(&mut self, ack: Seq, record: &Segment<'_>, shared: &mut Shared<S>) -> After
+    where
+        A: Assemble<S>,
+    {
+        let at = At { flow: &record.flow, ns: record.timestamp_ns };
+        let before = self.stream.reassembler.next_seq();
+        let fate = self.stream.acknowledged(ack, at, &mut self.run, shared);
+        if fate == Fate::Goes && self.stream.reassembler.next_seq() == before {
+            return After::Keep;
+        }
+        self.heed(fate, before, at.ns, shared)
+    }
+}

@@ -1,0 +1,209 @@
+//! What two sides say in order, and what comes of it.
+
+use super::*;
+
+#[test]
+fn conversations() {
+    type Say = fn(&mut Talk);
+    let table: &[(&str, Say, &[&str])] = &[
+        (
+            "one after the other",
+            |talk| {
+                talk.client(&get("/1")).service(OK).client(&sized("body")).service(NO_CONTENT);
+            },
+            &["GET /1 . -> 200 ok.", "POST /post body. -> 204 ."],
+        ),
+        (
+            "pipelined",
+            |talk| {
+                talk.client(&(get("/1") + &get("/2")))
+                    .client(&get("/3"))
+                    .service(&[OK, NO_CONTENT, OK].concat());
+            },
+            &["GET /1 . -> 200 ok.", "GET /2 . -> 204 .", "GET /3 . -> 200 ok."],
+        ),
+        (
+            "100-continue",
+            |talk| {
+                talk.client(&post("Content-Length: 2\r\n", "")).service("HTTP/1.1 100 Continue\r\n\r\n");
+                talk.client("ab").service(OK);
+            },
+            &["POST /post ab. -> (100)200 ok."],
+        ),
+        (
+            "an answer before the body",
+            |talk| {
+                talk.client(&post("Content-Length: 4\r\n", "ab"))
+                    .service("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+                talk.client("cd").client(&get("/next")).service(OK);
+            },
+            &["POST /post abcd. -> 413 .", "GET /next . -> 200 ok."],
+        ),
+        (
+            "HEAD",
+            |talk| {
+                talk.client("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    .service("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+                talk.client(&get("/2")).service(OK);
+            },
+            &["HEAD / . -> 200 .", "GET /2 . -> 200 ok."],
+        ),
+        (
+            "delimited by close",
+            |talk| {
+                talk.client(&get("/")).service("HTTP/1.0 200 OK\r\n\r\nabc").service("def").service_fin();
+            },
+            &["GET / . -> 200 abcdef."],
+        ),
+        (
+            "delimited by close, behind the client's FIN",
+            |talk| {
+                talk.client(&get("/"))
+                    .client_fin()
+                    .service("HTTP/1.0 200 OK\r\n\r\nabc")
+                    .service("def")
+                    .service_fin();
+                assert_eq!(talk.pipeline.stats().flows_open, 0);
+            },
+            &["GET / . -> 200 abcdef."],
+        ),
+        (
+            "cut off by a reset",
+            |talk| {
+                talk.client(&get("/")).service("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").rst();
+            },
+            &["GET / . -> 200 abc !incomplete"],
+        ),
+        (
+            "no answer",
+            |talk| {
+                talk.client(&get("/")).client_fin().service_fin();
+            },
+            &["GET / . -> "],
+        ),
+        (
+            "a request cut off",
+            |talk| {
+                talk.client(OPEN).client_fin();
+            },
+            &["POST /open ab !incomplete -> "],
+        ),
+        (
+            "doubtful, and answered",
+            |talk| {
+                talk.client("GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+                    .service(NO_CONTENT)
+                    .client(&get("/2"))
+                    .service(OK);
+            },
+            &[" !ambiguous -> 204 ."],
+        ),
+        (
+            "a tunnel",
+            |talk| {
+                talk.client(&post("Connection: Upgrade\r\nUpgrade: websocket\r\n", ""));
+                talk.service("HTTP/1.1 101 Switching\r\n\r\n").client("GET / HTTP/1.1\r\n").service(OK);
+                assert_eq!(talk.pipeline.stats().tunnels, 1);
+            },
+            &["POST /post . -> 101 ."],
+        ),
+        (
+            "a tunnel declined",
+            |talk| {
+                talk.client(&post("Connection: Upgrade\r\nUpgrade: h2c\r\n", "")).service(OK);
+                talk.client(&get("/2")).service(NO_CONTENT);
+                assert_eq!(talk.pipeline.stats().tunnels, 0);
+            },
+            &["POST /post . -> 200 ok.", "GET /2 . -> 204 ."],
+        ),
+        (
+            "a tunnel declined before the body",
+            |talk| {
+                talk.client(&post("Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n", ""))
+                    .service(OK);
+                talk.client("ab").client(&get("/2")).service(NO_CONTENT);
+            },
+            &["POST /post ab. -> 200 ok.", "GET /2 . -> 204 ."],
+        ),
+        (
+            "CONNECT",
+            |talk| {
+                talk.client("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+                    .service("HTTP/1.1 200 Yes\r\n\r\n");
+                talk.client("\u{16}\u{3}\u{1}").service("\u{16}\u{3}\u{3}");
+            },
+            &["CONNECT a:443 . -> 200 ."],
+        ),
+        (
+            "CONNECT declined",
+            |talk| {
+                talk.client("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+                    .service(OK.replace("200", "403").as_str());
+                talk.client(&get("/2")).service(OK);
+            },
+            &["CONNECT a:443 . -> 403 ok.", "GET /2 . -> 200 ok."],
+        ),
+        (
+            "an unasked answer",
+            |talk| {
+                talk.client(&get("/1"))
+                    .service(OK)
+                    .service("HTTP/1.1 408 Timeout\r\n\r\n")
+                    .client(&get("/2"))
+                    .service(OK);
+            },
+            &["GET /1 . -> 200 ok.", "GET /2 . -> 200 ok."],
+        ),
+        (
+            "no response at all in the capture",
+            |talk| {
+                talk.client(&get("/1")).client(&get("/2"));
+            },
+            &["GET /1 . -> ", "GET /2 . -> "],
+        ),
+    ];
+    for (name, say, expected) in table {
+        let mut talk = Talk::new();
+        say(&mut talk);
+        assert_eq!(talk.end(), *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_start_in_mid_life_is_told_when_it_is_confirmed_or_refuted() {
+    for (mark, next, expected) in [
+        (marks::CONFIRMED | marks::SAMPLED, "", vec!["GET /1 . -> 200 ok."]),
+        (marks::REFUTED, "", vec!["GET /1  !unconfirmed -> "]),
+        (0, "more", vec!["GET /1  !unconfirmed -> "]),
+    ] {
+        let mut talk = Talk::new();
+        talk.client.enter(OPENED | marks::UNCONFIRMED);
+        talk.client(&get("/1"));
+        if next.is_empty() {
+            let answer = talk.answer(ACK, OK.as_bytes());
+            talk.take(Segment { run: Run { mark, ..talk.client.run }, ..answer });
+        } else {
+            talk.client.enter(OPENED);
+            talk.client(next);
+        }
+        assert_eq!(talk.finished(), expected);
+        talk.end();
+    }
+}
+
+#[test]
+fn memory_and_waiting_requests_are_bounded() {
+    let mut talk = Talk::within(20_000);
+    talk.client(&get("/1"));
+    talk.client(&format!("GET /2 HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(25_000)));
+    talk.client(&get("/3")).service(&[OK, NO_CONTENT, OK].concat());
+    assert_eq!(talk.end(), ["GET /1 . -> 200 ok.", " !memory_limit -> 204 .", "GET /3 . -> 200 ok."]);
+
+    let mut talk = Talk::new();
+    for _ in 0..1000 {
+        talk.client(&get("/"));
+    }
+    let waiting = talk.pipeline.sink().begun - talk.finished().len();
+    assert!(waiting <= 256, "{waiting}");
+    assert_eq!(talk.end().len(), 1000);
+}
