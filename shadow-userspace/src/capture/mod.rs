@@ -11,6 +11,7 @@
 mod attach;
 mod control;
 mod error;
+pub mod file;
 mod kernel;
 mod live;
 mod load;

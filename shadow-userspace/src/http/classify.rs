@@ -13,7 +13,7 @@ pub enum Protocol {
 
 /// What is known from the first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// More bytes are needed.
     Undecided,
     /// A method token and a space.
@@ -36,7 +36,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.";
 const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
 
 /// Looks at the first [`PROBE`] bytes of `bytes`, which begin where a request is expected.
-pub(super) fn classify(bytes: &[u8]) -> Class {
+pub(crate) fn classify(bytes: &[u8]) -> Class {
     // Most are; the rest of this function would say the same.
     if bytes.starts_with(b"GET ") || bytes.starts_with(b"POST ") {
         return Class::Request;

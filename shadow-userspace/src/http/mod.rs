@@ -19,6 +19,7 @@ mod section;
 mod trailers;
 
 pub use classify::Protocol;
+pub(crate) use classify::{Class, classify};
 pub use framing::{BodyFraming, HeadError, MAX_HEADERS, ResponseFraming, ResponseTo, Version};
 pub use head::RequestHead;
 pub use limits::DecoderLimits;

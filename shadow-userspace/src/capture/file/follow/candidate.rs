@@ -1,0 +1,90 @@
+//! A request start that was taken in mid-life of a connection, and waits for the service's answer.
+
+use std::sync::Arc;
+
+use crate::{
+    http::{DecoderLimits, RequestDecoder, RequestEvent},
+    tcp::Seq,
+};
+
+/// Candidates of which the bytes are decoded at once, all flows together (invariant 4). Of more, none can be confirmed.
+const MAX_DECODED: usize = 1024;
+
+/// Hands out what a candidate needs to be decoded.
+#[derive(Debug, Default)]
+pub(super) struct Permits(Arc<()>);
+
+impl Permits {
+    fn take(&self) -> Option<Arc<()>> {
+        (Arc::strong_count(&self.0) <= MAX_DECODED).then(|| Arc::clone(&self.0))
+    }
+}
+
+/// What the client sent since a request seemed to begin.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Where the client's bytes end, without a hole since the start.
+    end: Seq,
+    /// Where the answer has to begin: what the client had received of the service when it sent the start.
+    pub(super) answer: Seq,
+    /// `None` if it can't be confirmed.
+    decoding: Option<Decoding>,
+}
+
+#[derive(Debug)]
+struct Decoding {
+    decoder: RequestDecoder,
+    begun: u32,
+    ended: u32,
+    _permit: Arc<()>,
+}
+
+impl Candidate {
+    /// Begins at `start`, when the client had received everything before `answer`.
+    pub(super) fn new(start: Seq, answer: Seq, is_provable: bool, permits: &Permits) -> Self {
+        let permit = permits.take().filter(|_| is_provable);
+        let decoder = RequestDecoder::new(DecoderLimits::default());
+        let decoding = permit.map(|permit| Decoding { decoder, begun: 0, ended: 0, _permit: permit });
+        Self { end: start, answer, decoding }
+    }
+
+    /// Takes a segment of the client's.
+    pub(super) fn take(&mut self, seq: Seq, payload: &[u8], payload_len: u32) {
+        let behind = self.end.ahead_of(seq);
+        let Some(known) = u32::try_from(behind).ok().filter(|&known| known <= payload_len) else {
+            // Repeated bytes are no news; after a hole it isn't known whether it is one request.
+            self.decoding.take_if(|_| behind < 0);
+            return;
+        };
+        let is_whole = payload.len() == payload_len as usize;
+        let new = payload.get(known as usize..).unwrap_or_default();
+        self.end += payload_len - known;
+        self.decoding.take_if(|decoding| !is_whole || !decoding.take(new));
+    }
+
+    /// Whether what the client sent is exactly one request, and ends at `end`.
+    pub(super) fn is_request_until(&self, end: Seq) -> bool {
+        self.end == end && self.decoding.as_ref().is_some_and(Decoding::is_request)
+    }
+}
+
+impl Decoding {
+    /// Whether it is one request, and nothing behind it.
+    fn is_request(&self) -> bool {
+        let ends_here = self.decoder.is_idle() || self.decoder.is_dead();
+        (self.begun, self.ended) == (1, 1) && ends_here && self.decoder.bytes_after_last() == 0
+    }
+
+    /// Says whether it may still be one request.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        let Self { decoder, begun, ended, .. } = self;
+        let mut is_request = true;
+        decoder.push(bytes, |event| match event {
+            RequestEvent::Start => *begun += 1,
+            RequestEvent::End => *ended += 1,
+            RequestEvent::Failed(_) | RequestEvent::NotHttp1(_) => is_request = false,
+            RequestEvent::Head(_) | RequestEvent::Body(_) | RequestEvent::Trailers(_) => {}
+        });
+        is_request && *begun <= 1
+    }
+}
