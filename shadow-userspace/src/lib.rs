@@ -19,4 +19,5 @@ pub mod pipeline;
 mod process;
 mod random;
 pub mod shadow;
+pub mod tap;
 pub mod tcp;
