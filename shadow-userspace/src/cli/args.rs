@@ -11,6 +11,7 @@ use crate::{
     cli::{
         doctor::DoctorArgs,
         place::{Place, once_each, sorted},
+        tap::TapArgs,
         values,
     },
     pipeline::PipelineLimits,
@@ -38,6 +39,13 @@ pub(super) enum Command {
     /// x-shadow-copy added. Answers are discarded. Needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
     /// The summary goes to stdout at the end, everything else to stderr.
     Run(RunArgs),
+
+    /// Print exchanges, requests with their responses, on an interface or from a capture file; send nothing.
+    ///
+    /// Every request is printed when it is over, also one that isn't complete, with the reason. Nothing is
+    /// decrypted, and bodies are never shown. On an interface it needs the rights that `run` needs, and lasts until
+    /// SIGINT or SIGTERM; a file needs none. A summary goes to stderr at the end.
+    Tap(TapArgs),
 
     /// Say what this kernel, these interfaces and this user can do, and what to fix.
     ///

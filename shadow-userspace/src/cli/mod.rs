@@ -7,6 +7,7 @@ mod args;
 mod doctor;
 mod logging;
 mod place;
+mod tap;
 mod usage;
 mod values;
 
@@ -17,7 +18,8 @@ use clap::Parser;
 use crate::{
     agent,
     cli::{
-        args::{Cli, Command},
+        args::{Cli, Command, RunArgs},
+        tap::TapArgs,
         usage::UsageError,
     },
 };
@@ -36,14 +38,32 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let arguments = match cli.command {
-        Command::Run(arguments) => arguments,
-        Command::Doctor(arguments) => return arguments.run(),
-    };
+    match cli.command {
+        Command::Run(arguments) => mirror(arguments),
+        Command::Tap(arguments) => print(arguments),
+        Command::Doctor(arguments) => arguments.run(),
+    }
+}
+
+fn mirror(arguments: RunArgs) -> ExitCode {
     if let Err(error) = logging::init(arguments.log.as_deref()) {
         return fail(&error, USAGE);
     }
-    match agent::run(&arguments.into_options()) {
+    ended(agent::run(&arguments.into_options()))
+}
+
+fn print(arguments: TapArgs) -> ExitCode {
+    if let Err(error) = logging::init(arguments.log.as_deref()) {
+        return fail(&error, USAGE);
+    }
+    match arguments.into_options() {
+        Ok(options) => ended(crate::tap::run(&options)),
+        Err(error) => fail(&error, USAGE),
+    }
+}
+
+fn ended(result: Result<(), impl std::error::Error>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
