@@ -162,3 +162,22 @@ fn nothing_is_written_before_the_source_pauses() {
     drop(tap);
     assert_eq!(printed.iter().filter(|byte| **byte == b'\n').count(), 1);
 }
+
+#[test]
+fn what_does_not_fit_is_not_kept_any_longer() {
+    let mut filtered = options(TapFormat::Json);
+    filtered.filter.path_prefixes = vec!["/a".parse().unwrap()];
+    filtered.filter.statuses = vec!["5xx".parse().unwrap()];
+    let mut printed = Vec::new();
+    let mut tap = Tap::new(&filtered, &mut printed);
+    let mut judged = |parts: Parts<'_>| {
+        let mut exchange = tap.begin(&flow(), BEGAN_NS);
+        parts.into_iter().for_each(|part| tap.part(&mut exchange, part, BEGAN_NS));
+        format!("{exchange:?}")
+    };
+    let get = |target: &str| RequestHead(request(&format!("GET {target} HTTP/1.1"), ""));
+    let answer = |status: &str| ResponseHead(response(&format!("HTTP/1.1 {status} x"), ""));
+    assert_eq!(judged(vec![get("/b")]), "Exchange(Unwanted)");
+    assert_eq!(judged(vec![get("/a"), RequestEnd(Ok(())), answer("200")]), "Exchange(Unwanted)");
+    assert!(judged(vec![get("/a"), RequestEnd(Ok(())), answer("500")]).starts_with("Exchange(Wanted("));
+}
