@@ -48,8 +48,8 @@ enum Privilege {
     Refused,
 }
 
-fn steps() -> [Step; 7] {
-    use packages::{curl, ip, nginx};
+fn steps() -> [Step; 10] {
+    use packages::{curl, ip, nginx, tcpdump, tshark, wrk};
     [
         rust::compiler(),
         rust::linker(),
@@ -57,6 +57,9 @@ fn steps() -> [Step; 7] {
         packages::step("ip", Need::Lab, ip::look, ip::install, ip::by_hand),
         packages::step("nginx", Need::Test, nginx::look, nginx::install, nginx::by_hand),
         packages::step("curl", Need::Test, curl::look, curl::install, curl::by_hand),
+        packages::step("wrk", Need::Test, wrk::look, wrk::install, wrk::by_hand),
+        packages::step("tcpdump", Need::Test, tcpdump::look, tcpdump::install, tcpdump::by_hand),
+        packages::step("tshark", Need::Test, tshark::look, tshark::install, tshark::by_hand),
         rust::lints(),
     ]
 }

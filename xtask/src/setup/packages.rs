@@ -45,6 +45,10 @@ macro_rules! program {
 program!(ip, "iproute2", super::install);
 program!(nginx, "nginx", super::install_without_service);
 program!(curl, "curl", super::install);
+program!(wrk, "wrk", super::install);
+program!(tcpdump, "tcpdump", super::install);
+// Its package would ask who may capture; unasked it leaves that to root, and the tests only read files with it.
+program!(tshark, "tshark", super::install);
 
 /// Installs packages by apt-get, as root. The package lists are refreshed once, if it fails without.
 pub fn install(privilege: Privilege, packages: &[&str]) -> Result<()> {
