@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::{fnv, service::ANSWER_BYTES};
+use crate::{fnv, random::Random, service::ANSWER_BYTES};
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,23 +63,23 @@ impl Plan {
     /// The request of this number.
     #[must_use]
     pub fn request(&self, number: u32) -> Sent {
-        let mut random = Random(u64::from(number));
+        let mut random = Random::new(u64::from(number));
         let id = self.id(number);
         let mut headers = vec![
             ("Host".to_owned(), self.host.clone()),
             ("X-Request-Id".to_owned(), id.clone()),
             ("Accept".to_owned(), "*/*".to_owned()),
-            ("Cookie".to_owned(), format!("session={:016x}", random.next())),
+            ("Cookie".to_owned(), format!("session={:016x}", random.draw())),
         ];
-        if random.next().is_multiple_of(4) {
+        if random.draw().is_multiple_of(4) {
             // Twice the same name, in a case of its own, with a value that is no plain word.
             headers.push(("X-Trace".to_owned(), "a=1, b=\"two words\"".to_owned()));
-            headers.push(("x-tRaCe".to_owned(), format!("{:x}", random.next())));
+            headers.push(("x-tRaCe".to_owned(), format!("{:x}", random.draw())));
         }
-        if random.next().is_multiple_of(8) {
-            headers.push((ANSWER_BYTES.to_owned(), (random.next() % 40_000).to_string()));
+        if random.draw().is_multiple_of(8) {
+            headers.push((ANSWER_BYTES.to_owned(), (random.draw() % 40_000).to_string()));
         }
-        let (method, framing) = match random.next() % 6 {
+        let (method, framing) = match random.draw() % 6 {
             0..3 => ("GET", Framing::None),
             3 => ("POST", Framing::Chunked),
             4 => ("PUT", Framing::Length),
@@ -88,30 +88,30 @@ impl Plan {
         let light = self.max_body == 0;
         let (method, framing) = if light { ("GET", Framing::None) } else { (method, framing) };
         let body = if framing == Framing::None { Vec::new() } else { self.body(&mut random) };
-        let target = format!("/items/{id}?page={}&q=a%20b", random.next() % 100);
+        let target = format!("/items/{id}?page={}&q=a%20b", random.draw() % 100);
         Sent { method: method.to_owned(), target, headers, framing, body }
     }
 
     /// Mostly small, a few as large as may be, sizes around those of segments and buffers included.
     fn body(&self, random: &mut Random) -> Vec<u8> {
-        let size = match random.next() % 32 {
+        let size = match random.draw() % 32 {
             0..4 => 0,
-            4..16 => random.next() % 2_000,
-            16..20 => 1_448 - 4 + random.next() % 8,
-            20..26 => random.next() % 32_768,
-            26..30 => 65_536 - 4 + random.next() % 8,
-            30 => random.next() % (1 << 20),
+            4..16 => random.draw() % 2_000,
+            16..20 => 1_448 - 4 + random.draw() % 8,
+            20..26 => random.draw() % 32_768,
+            26..30 => 65_536 - 4 + random.draw() % 8,
+            30 => random.draw() % (1 << 20),
             _ => 1 << 20,
         };
         let size = usize::try_from(size).unwrap_or(0).min(self.max_body);
         let mut body = Vec::with_capacity(size + 8);
         while body.len() < size {
-            body.extend_from_slice(&random.next().to_le_bytes());
+            body.extend_from_slice(&random.draw().to_le_bytes());
         }
         body.truncate(size);
         // Some bodies look like a request, at their start and so at the start of a segment.
         let decoy = b"GET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n";
-        if random.next().is_multiple_of(8) && size >= decoy.len() {
+        if random.draw().is_multiple_of(8) && size >= decoy.len() {
             body[..decoy.len()].copy_from_slice(decoy);
         }
         body
@@ -161,19 +161,6 @@ impl Sent {
             }
         }
         wire
-    }
-}
-
-/// SplitMix64: spreads consecutive numbers, needs no library.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 
