@@ -4,6 +4,9 @@
 //! Read [`lab`] first, then [`service`] and [`load`], then [`scene`] and [`agent`]; [`compare`] is the judge, [`demo`] the
 //! report. [`foreign`] and [`tunnel`] are what an agent may meet: programs of others, and devices without Ethernet.
 //! [`mod@bench`] measures.
+//!
+//! Capture files: [`packets`] builds them with every fault that a capture may have, [`tshark`] says what others read in
+//! them, [`tap`] what the agent does.
 
 pub mod agent;
 pub mod attached;
@@ -18,7 +21,11 @@ pub mod lab;
 pub mod load;
 pub mod netns;
 pub mod nginx;
+pub mod packets;
 pub mod plan;
+pub mod random;
 pub mod scene;
 pub mod service;
+pub mod tap;
+pub mod tshark;
 pub mod tunnel;
