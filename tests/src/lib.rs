@@ -6,7 +6,7 @@
 //! [`mod@bench`] measures.
 //!
 //! Capture files: [`packets`] builds them with every fault that a capture may have, [`tshark`] says what others read in
-//! them, [`tap`] what the agent does.
+//! them, [`tap`] what the agent does. [`tcpdump`] takes captures of real traffic.
 
 pub mod agent;
 pub mod attached;
@@ -27,5 +27,6 @@ pub mod random;
 pub mod scene;
 pub mod service;
 pub mod tap;
+pub mod tcpdump;
 pub mod tshark;
 pub mod tunnel;

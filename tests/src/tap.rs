@@ -27,14 +27,14 @@ pub struct Listed {
     pub stream: Option<u32>,
     /// `HTTP/1.1`.
     pub protocol: String,
-    /// The method.
-    pub method: String,
+    /// The method; like all that the head says, none where that wasn't seen whole.
+    pub method: Option<String>,
     /// The Host, or the authority in the target.
     pub authority: Option<String>,
     /// The target as sent.
-    pub target: String,
+    pub target: Option<String>,
     /// The request's headers.
-    pub headers: Fields,
+    pub headers: Option<Fields>,
     /// The size of its body without transfer coding.
     pub body_bytes: u64,
     /// The SHA-256 of the same in hexadecimal digits; none where it isn't known to its end.
@@ -71,10 +71,16 @@ impl Listed {
         self.response.as_ref().map(|answer| answer.status)
     }
 
+    /// The target, empty where it isn't known.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.target.as_deref().unwrap_or_default()
+    }
+
     /// The first value of a request's header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().flatten().find(|(found, _)| found.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
