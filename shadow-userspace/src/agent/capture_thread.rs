@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_millis(100);
 const LOSSES_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the capture thread reads from.
-pub(super) trait Source: Send + 'static {
+pub(crate) trait Source: Send + 'static {
     /// See [`Live::drain`].
     fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<usize, CaptureError>;
 
@@ -207,20 +207,20 @@ impl Losses {
 
 /// The time in the source's epoch, which only segments tell: the latest timestamp and what has passed since.
 #[derive(Default)]
-struct CaptureClock {
+pub(crate) struct CaptureClock {
     latest_ns: Option<u64>,
     /// When `latest_ns` was noticed; behind a full ring that is later than it happened, so no flow times out early.
     noticed: Option<Instant>,
 }
 
 impl CaptureClock {
-    fn saw(&mut self, timestamp_ns: u64) {
+    pub(crate) fn saw(&mut self, timestamp_ns: u64) {
         self.latest_ns = self.latest_ns.max(Some(timestamp_ns));
         self.noticed = None;
     }
 
     /// `None` before the first segment: then there is nothing that could time out.
-    fn now(&mut self) -> Option<u64> {
+    pub(crate) fn now(&mut self) -> Option<u64> {
         let noticed = *self.noticed.get_or_insert_with(Instant::now);
         let passed = u64::try_from(noticed.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.latest_ns.map(|latest_ns| latest_ns.saturating_add(passed))

@@ -17,12 +17,7 @@ use std::{
 use shadow_common::SampleBy;
 
 use crate::{
-    agent::{
-        capture_thread::{CaptureThread, Source},
-        progress::Progress,
-        stop::{Held, Signals},
-        summary::Summary,
-    },
+    agent::{capture_thread::CaptureThread, progress::Progress, stop::Held, summary::Summary},
     budget::MemoryBudget,
     capture::{CaptureError, Control, Live, LiveOptions},
     ledger::Ledger,
@@ -35,7 +30,9 @@ use crate::{
     },
 };
 
+pub(crate) use capture_thread::{CaptureClock, Source};
 pub(crate) use progress::CLEAR_LINE;
+pub(crate) use stop::{Signals, hold};
 
 /// How the final summary is printed on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

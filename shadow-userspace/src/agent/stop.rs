@@ -18,12 +18,12 @@ const OTHERS: [Signal; 5] =
     [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGALRM, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// Keeps signals waiting until it is dropped, on the thread that made it and those that it starts.
-pub(super) struct Held {
+pub(crate) struct Held {
     before: SigSet,
 }
 
 /// Keeps signals waiting from now on.
-pub(super) fn hold() -> io::Result<Held> {
+pub(crate) fn hold() -> io::Result<Held> {
     let all: SigSet = STOP.into_iter().chain(OTHERS).collect();
     Ok(Held { before: all.thread_swap_mask(SigmaskHow::SIG_BLOCK)? })
 }
@@ -36,18 +36,18 @@ impl Drop for Held {
 }
 
 /// Every signal that is listened to.
-pub(super) struct Signals(Vec<unix::Signal>);
+pub(crate) struct Signals(Vec<unix::Signal>);
 
 impl Signals {
     /// Listens from now on, and to those that were held.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let signals = wanted(process::set("SigIgn")?);
         let listen = |signal| unix::signal(SignalKind::from_raw(signal as i32));
         Ok(Self(signals.into_iter().map(listen).collect::<io::Result<_>>()?))
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         poll_fn(|context| {
             let mut came = self.0.iter_mut().map(|signal| signal.poll_recv(context).is_ready());
             if came.any(|came| came) { Poll::Ready(()) } else { Poll::Pending }

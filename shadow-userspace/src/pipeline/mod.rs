@@ -142,6 +142,11 @@ impl<S, A: Assemble<S>> Pipeline<S, A> {
         &mut self.shared.sink
     }
 
+    /// Where the requests went.
+    pub fn into_sink(self) -> S {
+        self.shared.sink
+    }
+
     fn request_side(&mut self, segment: &Segment<'_>) {
         // With ACK it answers a connection that the service's host opened from the service port.
         let connects = segment.has(SYN) && !segment.has(ACK | RST);

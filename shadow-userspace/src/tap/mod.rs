@@ -19,6 +19,7 @@ mod json;
 mod options;
 mod output;
 mod record;
+mod run;
 mod secrets;
 mod sink;
 mod summary;
@@ -28,20 +29,10 @@ mod text;
 pub use error::TapError;
 pub use filter::{Filter, FilterError, HostPattern, Method, PathPrefix, StatusRange};
 pub use options::{TapFormat, TapOptions, TapSource};
+pub use run::{read_file, run};
 pub use secrets::Secrets;
 pub use sink::{Exchange, Tap};
 pub use summary::TapSummary;
-
-/// Prints exchanges until the source ends, there were as many as asked for, or nobody reads them any more.
-///
-/// # Errors
-/// The source can't be read, or the exchanges can't be written.
-pub fn run(options: &TapOptions) -> Result<(), TapError> {
-    Err(TapError::NotYet(match options.source {
-        TapSource::Live(_) => "live traffic",
-        TapSource::File { .. } => "capture files",
-    }))
-}
 
 #[cfg(test)]
 mod tests;
