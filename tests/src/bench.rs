@@ -2,14 +2,17 @@
 //!
 //! [`traffic`] is what passes the gateway and [`capture`] the agent's kernel side on it, without the rest of the agent.
 //! [`kernel`] measures that: what each program takes ([`cost`], by [`statistics`]) and how much of the traffic leaves
-//! the kernel ([`share`]).
+//! the kernel ([`share`]). [`decode`] measures what comes after it, on capture files, and needs no root.
 
 pub mod capture;
 pub mod cost;
+pub mod decode;
 pub mod kernel;
 pub mod share;
 pub mod statistics;
 pub mod traffic;
+
+use std::fs;
 
 use anyhow::{Result, bail};
 
@@ -20,6 +23,8 @@ use crate::interrupt;
 pub enum Bench {
     /// The kernel programs: time per packet, and what of the traffic they export at which sample rate.
     Kernel(kernel::Options),
+    /// The wire decoding: requests and bytes per second on one core, and the memory of an idle flow.
+    Decode(decode::Options),
 }
 
 /// Runs a benchmark and says whether what it found is as it should be.
@@ -27,13 +32,24 @@ pub enum Bench {
 /// # Errors
 /// The lab can't be built or run.
 pub fn run(bench: &Bench) -> Result<bool> {
-    if !nix::unistd::geteuid().is_root() {
+    if matches!(bench, Bench::Kernel(_)) && !nix::unistd::geteuid().is_root() {
         bail!(
-            "benchmarks make network namespaces and load kernel programs: run this as root (`cargo xtask bench` \
+            "this benchmark makes network namespaces and loads kernel programs: run it as root (`cargo xtask bench` \
              uses sudo)"
         );
     }
     interrupt::cleaning_up(|| match bench {
         Bench::Kernel(options) => kernel::run(options),
+        Bench::Decode(options) => decode::run(options),
     })
+}
+
+/// Where the figures come from.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("Linux {}, {cores} cores of {model}", read("/proc/sys/kernel/osrelease").trim())
 }

@@ -1,6 +1,11 @@
 //! `cargo xtask bench NAME`: builds the lab in release and lets it measure a part of the agent.
 
-use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
+use std::{
+    fs::File,
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -24,6 +29,11 @@ enum Name {
     ///
     /// Takes about a minute. Fails if at 1 % more than 2 % of the events of 100 % leave the kernel.
     Kernel(Rounds),
+    /// The wire decoding: requests and bytes per second on one core from a file in the page cache, and the memory that
+    /// an idle flow takes.
+    ///
+    /// Takes about a minute, and half a gigabyte of files meanwhile. Fails if a goal is missed. Needs no root.
+    Decode(Rounds),
     #[command(external_subcommand)]
     Unknown(Vec<String>),
 }
@@ -42,24 +52,23 @@ struct Rounds {
 /// Runs a benchmark; returns only if it can't.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // What is wrong with the arguments is said before anything is built.
-    let (words, json) = match &arguments.name {
-        Name::Kernel(Rounds { rounds, json }) => {
-            (["kernel", "--rounds", &rounds.to_string()].map(str::to_owned), json)
-        }
+    let (name, needs_root, Rounds { rounds, json }) = match &arguments.name {
+        Name::Kernel(rounds) => ("kernel", true, rounds),
+        Name::Decode(rounds) => ("decode", false, rounds),
         Name::Unknown(words) => bail!("there is no benchmark {:?}; there are: {}", words.join(" "), names()),
     };
     // Opened here, so that the file is the user's and not root's.
     let create = |path: &PathBuf| File::create(path).with_context(|| format!("--json {}", path.display()));
     let json = json.as_ref().map(create).transpose()?;
-    setup::ensure(&[Need::Build, Need::Lab])?;
-    if !machine::can_become_root() {
+    setup::ensure(if needs_root { &[Need::Build, Need::Lab] } else { &[Need::Build] })?;
+    if needs_root && !machine::can_become_root() {
         bail!(
-            "benchmarks make network namespaces and load kernel programs: run this as root, or where sudo works"
+            "this benchmark makes network namespaces and loads kernel programs: run it as root, or where sudo works"
         );
     }
-    let binaries = build::release(&[LAB])?;
-    let mut command = machine::as_root(binaries.join(LAB.binary))?;
-    command.arg("bench").args(words);
+    let lab = build::release(&[LAB])?.join(LAB.binary);
+    let mut command = if needs_root { machine::as_root(lab)? } else { Command::new(lab) };
+    command.args(["bench", name, "--rounds", &rounds.to_string()]);
     if let Some(file) = json {
         command.arg("--json").stdout(file);
     }

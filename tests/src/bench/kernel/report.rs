@@ -1,13 +1,12 @@
 //! What the benchmark of the kernel programs found: a table for people, JSON for programs, and a verdict.
 
-use std::fs;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::Row;
 use crate::bench::{
     cost::{Role, Sample, Size},
+    machine,
     share::{MOST_AT_ONE_PERCENT, Share},
     statistics::{Hooks, Spread, Usage},
 };
@@ -198,16 +197,6 @@ fn core_percent(sample: &Sample) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "no benchmark counts to 2^52")]
 fn float(count: u64) -> f64 {
     count as f64
-}
-
-/// Where the figures come from.
-fn machine() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let info = read("/proc/cpuinfo");
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown processor", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("Linux {}, {cores} cores of {model}", read("/proc/sys/kernel/osrelease").trim())
 }
 
 #[cfg(test)]
