@@ -91,7 +91,8 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A directory for a test's files, gone with it; its name is that of a lab's, so that what a killed run leaves is swept.
+/// A directory for a test's files, gone with it; its name is that of a lab's, so that what a killed run leaves is
+/// swept.
 ///
 /// # Errors
 /// It can't be made.

@@ -1,4 +1,5 @@
-//! A capture that lost 1 % of its packets: no request with a wrong byte is complete, and none is missed that can be told.
+//! A capture that lost 1 % of its packets: no request with a wrong byte is complete, and none is missed that can be
+//! told.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -82,8 +83,8 @@ impl Survivors {
         self.0.contains(&(packet.ends.client, packet.id))
     }
 
-    /// Which requests of a conversation must be complete: those all of whose packets are there, where their start can be
-    /// told: by the framing of what comes before, or because they follow an answer whose beginning was seen.
+    /// Which requests of a conversation must be complete: those all of whose packets are there, where their start can
+    /// be told: by the framing of what comes before, or because they follow an answer whose beginning was seen.
     fn must(&self, talk: &Conversation) -> Vec<Must> {
         let is_there = |id: u32| self.has(&talk.packets[id as usize]);
         let first_data = |ids: &std::ops::Range<u32>, side: Side| {

@@ -41,8 +41,8 @@ pub fn listed(packets: &[Packet]) -> Vec<Listed> {
     Capture::of_packets(packets).list()
 }
 
-/// Five requests on a kept connection, `/0` to `/4` below `prefix`: GET, POST with a length, POST in chunks, GET, GET. The
-/// bodies are of several segments, and so are the answers to `/0` and `/1`.
+/// Five requests on a kept connection, `/0` to `/4` below `prefix`: GET, POST with a length, POST in chunks, GET, GET.
+/// The bodies are of several segments, and so are the answers to `/0` and `/1`.
 pub fn exchanges(talk: &mut Conversation, prefix: &str) {
     let mut random = Random::new(u64::from(talk.ends.client.port()));
     let target = |number: u32| format!("{prefix}/{number}");
