@@ -91,8 +91,12 @@ impl<A> Flow<A> {
         self.stream.stop();
         self.hole_since_ns = None;
         self.phase = phase;
-        let what = if phase == Phase::Dead { Resync::LEAVE } else { Resync::LOST };
-        self.tell(self.run.give_up(what), shared);
+        // A flow that is left alone shows no responses either.
+        if phase != Phase::Dead {
+            self.tell(self.run.give_up(Resync::LOST), shared);
+        } else if self.stream.assembly.awaits().is_none() {
+            self.tell(self.run.give_up(Resync::LEAVE), shared);
+        }
         if fin_seen { self.leave(shared) } else { After::Keep }
     }
 

@@ -169,6 +169,21 @@ fn conversations() {
     }
 }
 
+/// The kernel exports nothing more of a flow that it is told to leave, and a file's reader hands out nothing more.
+#[test]
+fn a_flow_is_not_left_alone_while_a_response_is_awaited() {
+    for last in [post("Connection: close\r\n", ""), "GET / HTTP/1.0\r\n\r\n".to_owned()] {
+        let mut talk = Talk::new();
+        talk.client(&last);
+        assert_eq!(talk.pipeline.take_notes().count(), 0);
+        talk.service(OK);
+        assert_eq!(talk.finished().len(), 1);
+    }
+    let mut talk = Talk::new();
+    talk.client("\x16\x03\x01");
+    assert_eq!(talk.pipeline.take_notes().count(), 1);
+}
+
 #[test]
 fn a_start_in_mid_life_is_told_when_it_is_confirmed_or_refuted() {
     for (mark, next, expected) in [
