@@ -12,7 +12,7 @@ use std::{borrow::Cow, net::IpAddr};
 use serde::Serialize;
 
 use crate::{
-    http::{RequestHead, ResponseHead},
+    http::RequestHead,
     tap::{
         Secrets,
         address::{self, Ends},
@@ -184,7 +184,7 @@ impl<'a> Request<'a> {
             cookies: cookies::sent(head, secrets),
             headers: named(fields(head.headers(), secrets)),
             query_string: query(head.target()),
-            headers_size: i64::try_from(head.raw().len()).unwrap_or(UNKNOWN),
+            headers_size: size_of_head(head.raw()),
             body_size,
         }
     }
@@ -194,7 +194,7 @@ impl<'a> Answer<'a> {
     fn new(response: &'a Response, secrets: Secrets) -> Self {
         let head = &response.head;
         let size = response.body.bytes();
-        let header = |name, default: &'static str| value(head, name).unwrap_or(default.as_bytes());
+        let header = |name, default: &'static str| head.header(name).unwrap_or(default.as_bytes());
         Self {
             status: head.status(),
             status_text: Wire::of(head.reason()),
@@ -203,7 +203,7 @@ impl<'a> Answer<'a> {
             headers: named(fields(head.headers(), secrets)),
             content: Content { size, mime_type: Wire::of(header("content-type", "x-unknown")) },
             redirect_url: Wire::of(header("location", "")),
-            headers_size: UNKNOWN,
+            headers_size: size_of_head(head.raw()),
             body_size: i64::try_from(size).unwrap_or(UNKNOWN),
         }
     }
@@ -223,10 +223,9 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The first value of the header with this name, in any case.
-fn value<'a>(head: &'a ResponseHead, name: &str) -> Option<&'a [u8]> {
-    let mut headers = head.headers();
-    headers.find(|(given, _)| given.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+/// From the first byte of the start line to the empty line.
+fn size_of_head(raw: &[u8]) -> i64 {
+    i64::try_from(raw.len()).unwrap_or(UNKNOWN)
 }
 
 fn named(fields: Vec<Field<'_>>) -> Vec<NameValue<'_>> {

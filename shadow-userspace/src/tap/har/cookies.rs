@@ -35,8 +35,7 @@ pub(super) fn sent(head: &RequestHead, secrets: Secrets) -> Vec<Cookie<'_>> {
 
 /// Those of the Set-Cookie headers.
 pub(super) fn set(head: &ResponseHead, secrets: Secrets) -> Vec<Cookie<'_>> {
-    let headers = head.headers().filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
-    headers.map(|(_, value)| Cookie::with_attributes(value, secrets)).collect()
+    head.header_values("set-cookie").map(|value| Cookie::with_attributes(value, secrets)).collect()
 }
 
 impl<'a> Cookie<'a> {

@@ -69,7 +69,7 @@ fn an_entry_has_all_that_har_asks_for() {
             ],
             "content": {"size": 3, "mimeType": "text/html"},
             "redirectURL": "/k",
-            "headersSize": -1,
+            "headersSize": 89,
             "bodySize": 3,
         },
         "cache": {},
