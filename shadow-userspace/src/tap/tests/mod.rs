@@ -2,6 +2,7 @@
 
 mod har;
 mod json;
+mod pipeline;
 mod random;
 mod secrets;
 mod text;
