@@ -33,6 +33,11 @@ impl<W: Write> Output<W> {
         matches!(self.state, State::Open)
     }
 
+    /// Whether something is put down and not written.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// Puts something down, which is written with what else there is.
     pub(super) fn put(&mut self, render: impl FnOnce(&mut Vec<u8>)) {
         render(&mut self.buffer);

@@ -63,7 +63,8 @@ pub fn run(options: &TapOptions) -> Result<(), TapError> {
     let worker = match &options.source {
         TapSource::File { path, ports } => {
             let source = open(path, ports, &stop)?;
-            spawn(living, file_worker(source, Output::on_stdout(options)?, Arc::clone(&stop)))?
+            let sink = Output::on_stdout(options)?;
+            spawn(living, file_worker(source, is_stdin(path), sink, Arc::clone(&stop)))?
         }
         TapSource::Live(live) => {
             let live = Live::attach(live)?;
@@ -107,13 +108,20 @@ fn pipeline<S: ExchangeSink>(limits: PipelineLimits, sink: S) -> ExchangePipelin
 
 fn file_worker(
     mut source: FileSource,
+    pauses: bool,
     sink: Output,
     stop: Arc<AtomicBool>,
 ) -> impl FnOnce() -> Result<Ended, TapError> {
     move || {
         let limits = PipelineLimits { max_flows: MAX_FILE_FLOWS, ..PipelineLimits::default() };
         let mut pipeline = pipeline(limits, sink);
-        let goes_on = |sink: &Output| !stop.load(Ordering::Relaxed) && !sink.is_done();
+        let goes_on = |sink: &mut Output| {
+            // Whoever watches a stream wants to see what came of it before the next part comes.
+            if pauses && sink.holds_back() && !is_ready(&io::stdin(), PollTimeout::ZERO).unwrap_or(true) {
+                sink.flush();
+            }
+            !stop.load(Ordering::Relaxed) && !sink.is_done()
+        };
         let read = read_file(&mut source, &mut pipeline, goes_on);
         pipeline.finish(DropReason::Incomplete);
         let printed = pipeline.into_sink().finish()?;
@@ -129,7 +137,7 @@ fn file_worker(
 pub fn read_file<S, A: Assemble<S>>(
     source: &mut FileSource,
     pipeline: &mut Pipeline<S, A>,
-    mut goes_on: impl FnMut(&S) -> bool,
+    mut goes_on: impl FnMut(&mut S) -> bool,
 ) -> Result<(), crate::capture::file::FileError> {
     let mut due_ns = 0;
     while let Some(segment) = source.next()? {
@@ -142,7 +150,7 @@ pub fn read_file<S, A: Assemble<S>>(
             due_ns = now_ns.saturating_add(TICK_NS);
             pipeline.tick(now_ns);
         }
-        if !goes_on(pipeline.sink()) {
+        if !goes_on(pipeline.sink_mut()) {
             break;
         }
     }
@@ -182,9 +190,19 @@ fn live_worker(
     }
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Whether a read would not wait, within this time.
+fn is_ready(input: &impl AsFd, within: PollTimeout) -> io::Result<bool> {
+    let mut wanted = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+    Ok(poll(&mut wanted, within)? > 0)
+}
+
 /// Opens a capture file; `-` is standard input, whose end a stop is too.
 fn open(path: &Path, ports: &[u16], stop: &Arc<AtomicBool>) -> Result<FileSource, TapError> {
-    let source = if path == Path::new("-") {
+    let source = if is_stdin(path) {
         let stdin = Stoppable { input: io::stdin(), stop: Arc::clone(stop) };
         FileSource::read(stdin, "standard input".to_owned(), ports)
     } else {
@@ -203,8 +221,7 @@ impl<R: Read + AsFd> Read for Stoppable<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let timeout = PollTimeout::try_from(WAIT).unwrap_or(PollTimeout::MAX);
         while !self.stop.load(Ordering::Relaxed) {
-            let mut wanted = [PollFd::new(self.input.as_fd(), PollFlags::POLLIN)];
-            if poll(&mut wanted, timeout)? > 0 {
+            if is_ready(&self.input, timeout)? {
                 return self.input.read(buffer);
             }
         }

@@ -102,6 +102,11 @@ impl<W: Write> Tap<W> {
         self.left == Some(0) || !self.output.is_open()
     }
 
+    /// Whether there is something that [`Tap::flush`] would write.
+    pub fn holds_back(&self) -> bool {
+        self.output.holds_back()
+    }
+
     /// Writes what was put down. To be called when the source pauses.
     pub fn flush(&mut self) {
         self.output.flush();
