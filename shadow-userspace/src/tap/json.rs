@@ -19,7 +19,7 @@ struct Line<'a> {
     flow: Ends<'a>,
     /// HTTP/2 has them.
     stream: Option<u32>,
-    protocol: Option<&'static str>,
+    protocol: &'static str,
     method: Option<&'a str>,
     authority: Option<Cow<'a, str>>,
     target: Option<Cow<'a, str>>,
@@ -53,13 +53,13 @@ impl Json {
         Self { secrets, epoch }
     }
 
-    /// Puts the line down. What only the head tells is null without one.
+    /// Puts the line down. What only the head tells is null without one, but for the protocol.
     pub(super) fn put(&self, out: &mut Vec<u8>, record: &Record) {
         let (head, secrets) = (record.request.as_ref(), self.secrets);
         let line = Line {
             flow: Ends(&record.flow),
             stream: None,
-            protocol: head.map(|head| protocol(head.version())),
+            protocol: protocol(record.version()),
             method: head.map(|head| head.method()),
             authority: head.and_then(target::authority).map(|authority| secrets.authority(authority)),
             target: head.map(|head| secrets.target(head)),

@@ -73,6 +73,14 @@ impl Record {
         }
     }
 
+    /// The version that is spoken: the request's; without its head the response's, and else the one that HTTP/1
+    /// connections speak nearly always.
+    pub(super) fn version(&self) -> Version {
+        let of_request = self.request.as_ref().map(|head| head.version());
+        let of_response = || self.response.as_ref().map(|response| response.head.version());
+        of_request.or_else(of_response).unwrap_or(Version::Http11)
+    }
+
     /// Whether every byte of the request was seen, or why not.
     pub(super) fn outcome(&self) -> Result<(), DropReason> {
         self.ended.map_or(Err(DropReason::Incomplete), |end| end.result)

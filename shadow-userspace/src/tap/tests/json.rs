@@ -33,12 +33,11 @@ fn the_keys_are_an_interface() {
 #[test]
 fn what_was_not_seen_is_null() {
     let [headless, cut, unanswered, hole, endless, early] = objects(broken()).try_into().unwrap();
-    for key in
-        ["protocol", "method", "authority", "target", "headers", "body_sha256", "response", "latency_ms"]
-    {
+    for key in ["method", "authority", "target", "headers", "body_sha256", "response", "latency_ms"] {
         assert_eq!(headless[key], Value::Null, "{key}");
     }
     assert_eq!((&headless["outcome"], &headless["body_bytes"]), (&json!("gap"), &json!(0)));
+    assert_eq!(headless["protocol"], "HTTP/1.1");
     assert_eq!((&cut["outcome"], &cut["body_sha256"]), (&json!("incomplete"), &Value::Null));
     assert_eq!((&cut["body_bytes"], &cut["method"]), (&json!(2), &json!("POST")));
     assert_eq!((&unanswered["outcome"], &unanswered["response"]), (&json!("complete"), &Value::Null));
@@ -77,4 +76,13 @@ fn the_authority_is_the_targets_before_the_hosts() {
         shown,
         expected.map(|(a, t)| (json!(a), json!(t))).iter().map(|(a, t)| (a, t)).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn the_version_is_the_requests_or_else_the_responses() {
+    let answer = || ResponseHead(response("HTTP/1.0 200 OK", ""));
+    let headless = vec![RequestEnd(Err(DropReason::Ambiguous)), answer()];
+    let with_head = vec![RequestHead(request("GET / HTTP/1.1", "")), RequestEnd(Ok(())), answer()];
+    let shown = objects(vec![headless, with_head]);
+    assert_eq!((&shown[0]["protocol"], &shown[1]["protocol"]), (&json!("HTTP/1.0"), &json!("HTTP/1.1")));
 }
