@@ -53,7 +53,10 @@ enum Request {
     /// Dropped; its end is awaited.
     Skipped,
     /// Complete, but whether it began where it seemed to is not known yet.
-    Held,
+    Held {
+        /// When its last byte was captured.
+        ns: u64,
+    },
     Over,
 }
 
@@ -83,7 +86,8 @@ impl<E: Debug, S: ExchangeSink<Exchange = E>> Assemble<S> for Exchanges<E> {
             RequestEvent::End if run.is_confirmed() => self.end_request(Ok(()), at, shared),
             RequestEvent::End => {
                 if let Some(last) = self.waiting.last_mut() {
-                    last.request = if last.request == Request::Open { Request::Held } else { Request::Over };
+                    let is_wanted = last.request == Request::Open;
+                    last.request = if is_wanted { Request::Held { ns: at.ns } } else { Request::Over };
                 }
             }
             RequestEvent::Failed(reason) => self.end_request(Err(reason), at, shared),
@@ -95,7 +99,7 @@ impl<E: Debug, S: ExchangeSink<Exchange = E>> Assemble<S> for Exchanges<E> {
         let Some(last) = self.waiting.last().map(|last| last.request) else { return false };
         let reason = match last {
             Request::Over => return false,
-            Request::Held if reason != DropReason::Shutdown => DropReason::Unconfirmed,
+            Request::Held { .. } if reason != DropReason::Shutdown => DropReason::Unconfirmed,
             _ => reason,
         };
         self.end_request(Err(reason), at, shared);
@@ -123,8 +127,8 @@ impl<E: Debug, S: ExchangeSink<Exchange = E>> Assemble<S> for Exchanges<E> {
     }
 
     fn confirm(&mut self, at: At<'_>, shared: &mut Shared<S>) {
-        if self.waiting.last().is_some_and(|last| last.request == Request::Held) {
-            self.end_request(Ok(()), at, shared);
+        if let Some(Waiting { request: Request::Held { ns }, .. }) = self.waiting.last() {
+            self.end_request(Ok(()), At { ns: *ns, ..at }, shared);
         }
     }
 
@@ -256,7 +260,7 @@ impl<E> Exchanges<E> {
         shared: &mut Shared<S>,
     ) {
         let Some(mut last) = self.waiting.pop() else { return };
-        if matches!(last.request, Request::Open | Request::Held) {
+        if matches!(last.request, Request::Open | Request::Held { .. }) {
             last.tell(ExchangeEvent::RequestEnd(end), at, shared);
         }
         last.request = Request::Over;
