@@ -8,12 +8,12 @@ use bytes::Bytes;
 
 use super::{
     DecoderLimits,
-    chunked::{Chunk, Chunks},
+    body::{Body, BodyPart},
+    chunked::Chunks,
     classify::{Class, PROBE, Protocol, classify},
     framing::BodyFraming,
     head::RequestHead,
     section::Section,
-    trailers::parse_trailers,
 };
 use crate::ledger::DropReason;
 
@@ -35,6 +35,15 @@ pub enum RequestEvent<'a> {
     Failed(DropReason),
     /// The connection does not begin with an HTTP/1 request. Nothing comes after this.
     NotHttp1(Protocol),
+}
+
+impl<'a> From<BodyPart<'a>> for RequestEvent<'a> {
+    fn from(part: BodyPart<'a>) -> Self {
+        match part {
+            BodyPart::Data(bytes) => Self::Body(bytes),
+            BodyPart::Trailers(fields) => Self::Trailers(fields),
+        }
+    }
 }
 
 /// Decodes the client's direction of a connection.
@@ -66,12 +75,8 @@ enum State {
     Undecided(Vec<u8>),
     /// In a head.
     Head(Section),
-    /// In a body with Content-Length, of which `left` bytes are to come.
-    Length { left: u64 },
-    /// In a chunked body.
-    Chunked(Chunks),
-    /// Behind the last chunk.
-    Trailers(Section),
+    /// In a body.
+    Body(Body),
     /// Behind a request that asks for a tunnel: what follows is the service's to say.
     Switching,
     /// After the last request of the connection.
@@ -124,18 +129,15 @@ impl RequestDecoder {
     /// they are missing.
     #[must_use]
     pub fn can_skip(&self, bytes: u64) -> bool {
-        matches!(self.state, State::Length { left } if left >= bytes)
+        matches!(self.state, State::Body(Body::Length(left)) if left >= bytes)
     }
 
     /// Goes on behind the next `bytes` bytes, which are missing, if it [can](Self::can_skip).
     pub fn skip(&mut self, bytes: u64, mut on_event: impl FnMut(RequestEvent<'_>)) {
-        if let State::Length { left } = &mut self.state
-            && let Some(rest) = left.checked_sub(bytes)
+        if let State::Body(body) = &mut self.state
+            && body.skip(bytes) == Some(true)
         {
-            *left = rest;
-            if rest == 0 {
-                self.end(&mut on_event);
-            }
+            self.end(&mut on_event);
         }
     }
 
@@ -175,9 +177,9 @@ impl RequestDecoder {
     pub fn memory(&self) -> usize {
         match &self.state {
             State::Undecided(bytes) => bytes.capacity(),
-            State::Head(section) | State::Trailers(section) => section.memory(),
-            State::EmptyLines { .. } | State::Length { .. } | State::Chunked(_) => 0,
-            State::Switching | State::Closed | State::Dead => 0,
+            State::Head(section) => section.memory(),
+            State::Body(body) => body.memory(),
+            State::EmptyLines { .. } | State::Switching | State::Closed | State::Dead => 0,
         }
     }
 
@@ -197,28 +199,8 @@ impl RequestDecoder {
                     self.take_head(head, on_event)?;
                 }
             }
-            State::Length { left } => {
-                let length = usize::try_from(*left).unwrap_or(usize::MAX);
-                let (body, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
-                *input = rest;
-                *left -= body.len() as u64;
-                let is_complete = *left == 0;
-                on_event(RequestEvent::Body(body));
-                if is_complete {
-                    self.end(on_event);
-                }
-            }
-            State::Chunked(chunks) => match chunks.next(input, self.limits.max_chunk_extension)? {
-                Some(Chunk::Data(body)) => on_event(RequestEvent::Body(body)),
-                Some(Chunk::Last) => self.state = State::Trailers(Section::default()),
-                None => {}
-            },
-            State::Trailers(section) => {
-                if let Some(raw) = section.push(input, self.limits.max_trailer_bytes)? {
-                    let trailers = parse_trailers(&raw)?;
-                    if !trailers.is_empty() {
-                        on_event(RequestEvent::Trailers(trailers));
-                    }
+            State::Body(body) => {
+                if body.push(input, &self.limits, |part| on_event(part.into()))? {
                     self.end(on_event);
                 }
             }
@@ -282,8 +264,8 @@ impl RequestDecoder {
         on_event(RequestEvent::Head(head));
         match framing {
             BodyFraming::None | BodyFraming::Length(0) => self.end(on_event),
-            BodyFraming::Length(left) => self.state = State::Length { left },
-            BodyFraming::Chunked => self.state = State::Chunked(Chunks::START),
+            BodyFraming::Length(left) => self.state = State::Body(Body::Length(left)),
+            BodyFraming::Chunked => self.state = State::Body(Body::Chunked(Chunks::START)),
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ fn run<'a>(
         decoder.push(part, |event| log.add(event));
         if matches!(
             decoder.state,
-            State::EmptyLines { .. } | State::Length { .. } | State::Chunked(_) | State::Dead
+            State::EmptyLines { .. } | State::Body(Body::Length(_) | Body::Chunked(_)) | State::Dead
         ) {
             assert_eq!(decoder.memory(), 0);
         }
