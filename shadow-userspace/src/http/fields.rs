@@ -87,7 +87,8 @@ impl Fields {
         status: u16,
     ) -> Result<ResponseFraming, HeadError> {
         self.check_coding(version)?;
-        // A server must not send these (RFC 9110 section 8.6, RFC 9112 section 6.1), and some clients would read a body.
+        // A server must not send these (RFC 9110 section 8.6, RFC 9112 section 6.1), and some clients would read a
+        // body.
         if matches!(status, 100..=199 | 204) {
             if self.coding != Coding::None {
                 return Err(HeadError::TransferEncoding);

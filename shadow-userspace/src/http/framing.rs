@@ -68,8 +68,8 @@ pub enum HeadError {
     /// `Content-Length` is there twice or no number, or not zero in a response that has no body.
     #[error("several Content-Length, or an invalid one")]
     ContentLength,
-    /// `Transfer-Encoding` is not exactly one `chunked`, or is there with `Content-Length`, in HTTP/1.0, or in a response
-    /// that has no body. (A response may also have other codings, without `chunked`.)
+    /// `Transfer-Encoding` is not exactly one `chunked`, or is there with `Content-Length`, in HTTP/1.0, or in a
+    /// response that has no body. (A response may also have other codings, without `chunked`.)
     #[error("Transfer-Encoding other than one chunked, or with Content-Length, or in HTTP/1.0")]
     TransferEncoding,
     /// A status of 101 in answer to a request that didn't ask for another protocol.

@@ -45,8 +45,8 @@ impl Part {
 pub(super) struct Headers(Box<[(Part, Part)]>);
 
 impl Headers {
-    /// The headers that `httparse` found in `head`, which ends with the empty line. Gives where the first line ends, too,
-    /// and what the fields say.
+    /// The headers that `httparse` found in `head`, which ends with the empty line. Gives where the first line ends,
+    /// too, and what the fields say.
     pub(super) fn read(
         head: &[u8],
         parsed: &[httparse::Header<'_>],

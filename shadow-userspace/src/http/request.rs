@@ -1,8 +1,8 @@
 //! The HTTP/1 request decoder: the client's bytes of one connection in, [`RequestEvent`]s out.
 //!
 //! Takes the stream in slices cut anywhere and gives the same events for every cut (only body bytes come in other
-//! pieces). Keeps invariant 3: a request is ended only where RFC 9112 puts its end beyond doubt; otherwise it fails, and
-//! nothing after it is believed until [`RequestDecoder::reset`].
+//! pieces). Keeps invariant 3: a request is ended only where RFC 9112 puts its end beyond doubt; otherwise it fails,
+//! and nothing after it is believed until [`RequestDecoder::reset`].
 
 use bytes::Bytes;
 
@@ -125,8 +125,8 @@ impl RequestDecoder {
         self.state = State::IDLE;
     }
 
-    /// Whether the next `bytes` bytes lie within a body of known length, so that what follows them has its place even if
-    /// they are missing.
+    /// Whether the next `bytes` bytes lie within a body of known length, so that what follows them has its place even
+    /// if they are missing.
     #[must_use]
     pub fn can_skip(&self, bytes: u64) -> bool {
         matches!(self.state, State::Body(Body::Length(left)) if left >= bytes)

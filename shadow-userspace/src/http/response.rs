@@ -1,8 +1,8 @@
 //! The HTTP/1 response decoder: the server's bytes of one connection in, [`ResponseEvent`]s out.
 //!
-//! Takes the stream in slices cut anywhere, and with each what the response answers; gives the same events for every cut
-//! (only body bytes come in other pieces). Keeps invariant 3: a response is ended only where RFC 9112 section 6.3 puts
-//! its end beyond doubt; otherwise it fails, and nothing after it is believed until [`ResponseDecoder::reset`].
+//! Takes the stream in slices cut anywhere, and with each what the response answers; gives the same events for every
+//! cut (only body bytes come in other pieces). Keeps invariant 3: a response is ended only where RFC 9112 section 6.3
+//! puts its end beyond doubt; otherwise it fails, and nothing after it is believed until [`ResponseDecoder::reset`].
 
 use bytes::Bytes;
 
@@ -70,8 +70,8 @@ enum State {
     Dead,
 }
 
-/// Whether an empty line may precede the status line. RFC 9112 gives a client no leave for one; but servers are known to
-/// send one CR LF more than their Content-Length says, which clients take, and nothing else could be meant by it. So one
+/// Whether an empty line may precede the status line. RFC 9112 section 2.2 speaks of requests only; but clients (hyper
+/// among them) take the CR LF that a server sent too many behind a body, and nothing else could be meant by it. So one
 /// is taken behind a complete response, and none at the start of a connection or behind an interim response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blank {
@@ -96,9 +96,9 @@ impl ResponseDecoder {
         Self { limits, state: State::FIRST, is_last: false, bytes_after_last: 0 }
     }
 
-    /// Takes bytes off the front of `input` until it is empty, the final response to the request `to` has ended (the next
-    /// call is for the next request), or nothing more can be decoded. What follows the connection's last response is
-    /// taken too, and counted.
+    /// Takes bytes off the front of `input` until it is empty, the final response to the request `to` has ended (the
+    /// next call is for the next request), or nothing more can be decoded. What follows the connection's last response
+    /// is taken too, and counted.
     pub fn push(&mut self, input: &mut &[u8], to: ResponseTo, mut on_event: impl FnMut(ResponseEvent<'_>)) {
         let mut has_ended = false;
         while !input.is_empty() && !has_ended && !self.is_dead() {
@@ -127,8 +127,8 @@ impl ResponseDecoder {
         }
     }
 
-    /// `bytes` bytes of the stream are missing here. Tells whether they all lie within a body of known length, or one that
-    /// ends with the connection, so that what follows them has its place. If not, nothing more is decoded.
+    /// `bytes` bytes of the stream are missing here. Tells whether they all lie within a body of known length, or one
+    /// that ends with the connection, so that what follows them has its place. If not, nothing more is decoded.
     pub fn skip(&mut self, bytes: u64, mut on_event: impl FnMut(ResponseEvent<'_>)) -> bool {
         let is_complete = match &mut self.state {
             State::Body(body) => body.skip(bytes),

@@ -1,8 +1,8 @@
 //! A response's head: the bytes as they were on the wire, and where its parts lie in them.
 //!
 //! Takes the bytes of a whole head, gives typed access to its parts without copying them. Invariant: a [`ResponseHead`]
-//! that exists was framed by RFC 9112's grammar; the one leniency is that the space before an empty reason may be missing,
-//! as servers send it and section 4 expects of recipients. Nothing of the framing depends on it.
+//! that exists was framed by RFC 9112's grammar; the one leniency is that the space before an empty reason may be
+//! missing: section 4 asks servers for it, but clients do without. Nothing of the framing depends on it.
 
 use std::mem::MaybeUninit;
 

@@ -1,5 +1,5 @@
-//! Tables of bytes in and events out. Every row runs whole, split at every byte, and byte by byte; and random responses run
-//! in random cuts.
+//! Tables of bytes in and events out. Every row runs whole, split at every byte, and byte by byte; and random responses
+//! run in random cuts.
 
 use super::*;
 
@@ -306,8 +306,8 @@ fn limits_are_exact() {
     assert_eq!(run.log.lines, ["failed head_too_large"]);
 }
 
-/// Missing bytes at every place of a message: only within a body of known length, or one that the connection's end ends,
-/// do the ones behind them have a place.
+/// Missing bytes at every place of a message: only within a body of known length, or one that the connection's end
+/// ends, do the ones behind them have a place.
 #[test]
 fn missing_bytes_are_skipped_within_a_body_only() {
     let head = ok("Content-Length: 6\r\n", "").len();

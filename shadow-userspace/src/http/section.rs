@@ -1,8 +1,8 @@
 //! A section of lines up to the empty line that ends it: a head, or the trailers of a chunked body.
 //!
-//! Takes slices of the stream, gives the section's bytes once its end is seen. Every byte is looked at once, however the
-//! section was cut; a section within one slice is copied once, into its final place. Invariant: each line of it ends with
-//! CR LF.
+//! Takes slices of the stream, gives the section's bytes once its end is seen. Every byte is looked at once, however
+//! the section was cut; a section within one slice is copied once, into its final place. Invariant: each line of it
+//! ends with CR LF.
 
 use bytes::Bytes;
 

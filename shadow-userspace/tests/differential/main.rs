@@ -1,6 +1,6 @@
-//! The HTTP/1 decoders beside hyper, on the same bytes, generated and mutated. What a decoder calls complete, hyper must
-//! have read alike; where hyper reads more, the decoder must have said that it stops, and hyper may read less only for the
-//! reasons that stand in these tests.
+//! The HTTP/1 decoders beside hyper, on the same bytes, generated and mutated. What a decoder calls complete, hyper
+//! must have read alike; where hyper reads more, the decoder must have said that it stops, and hyper may read less only
+//! for the reasons that stand in these tests.
 
 mod messages;
 mod requests;
@@ -37,7 +37,7 @@ fn pairs(headers: &hyper::HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: RefCell<Runtime> =
-            RefCell::new(Builder::new_current_thread().enable_time().build().unwrap());
+            RefCell::new(Builder::new_current_thread().enable_time().build().expect("a runtime"));
     }
     RUNTIME.with_borrow(|runtime| runtime.block_on(future))
 }

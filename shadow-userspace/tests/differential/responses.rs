@@ -54,7 +54,8 @@ fn decode(mut input: &[u8], requests: &[ResponseTo]) -> Vec<Decoded> {
             }
         }
         // What came behind a last response is no part of it.
-        current.bytes.truncate(current.bytes.len() - usize::try_from(decoder.bytes_after_last()).unwrap());
+        let surplus = usize::try_from(decoder.bytes_after_last()).expect("they are in memory");
+        current.bytes.truncate(current.bytes.len() - surplus);
         if !matches!(current.end, End::Complete | End::Closed) {
             current.bytes.extend(std::mem::take(&mut input));
         }
@@ -94,14 +95,15 @@ async fn exchange(
     if to == ResponseTo::Upgrade {
         request = request.header("connection", "upgrade").header("upgrade", "a");
     }
+    let request = request.body(Empty::new()).expect("a request");
     let asked = async {
-        let response = sender.send_request(request.body(Empty::new()).unwrap()).await.ok()?;
+        let response = sender.send_request(request).await.ok()?;
         let mut message = Message::new(response.status().as_u16().to_string(), pairs(response.headers()));
         message.body = response.into_body().collect().await.ok()?.to_bytes().to_vec();
         Some(message)
     };
     let answered = async {
-        let mut open = server.take().unwrap();
+        let mut open = server.take().expect("the connection is open");
         // hyper takes no answer before it has asked.
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") && open.read_buf(&mut request).await.is_ok_and(|n| n > 0) {}
@@ -118,8 +120,11 @@ async fn exchange(
 /// Gives how many responses both read alike.
 async fn compare(input: &[u8], requests: &[ResponseTo]) -> Result<usize, TestCaseError> {
     let (client, server) = tokio::io::duplex(1 << 16);
-    let (mut sender, connection) =
-        http1::Builder::new().max_headers(MAX_HEADERS).handshake(TokioIo::new(client)).await.unwrap();
+    let (mut sender, connection) = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .handshake(TokioIo::new(client))
+        .await
+        .expect("no IO yet");
     let connection = tokio::spawn(connection.with_upgrades());
     let mut server = Some(server);
     let mut alike = 0;
