@@ -25,9 +25,9 @@ pub struct Listed {
     pub flow: String,
     /// The HTTP/2 stream.
     pub stream: Option<u32>,
-    /// `HTTP/1.1`.
-    pub protocol: String,
-    /// The method; like all that the head says, none where that wasn't seen whole.
+    /// `HTTP/1.1`; like all that the head says, none where that wasn't seen whole.
+    pub protocol: Option<String>,
+    /// The method.
     pub method: Option<String>,
     /// The Host, or the authority in the target.
     pub authority: Option<String>,

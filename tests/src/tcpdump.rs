@@ -29,11 +29,7 @@ impl Tcpdump {
         let path = lab.directory().join(name);
         let mut command = namespace.command("tcpdump");
         // As root to the end: the lab's directory is root's. The buffer is large, so that nothing is lost.
-        command
-            .args(["-n", "-Z", "root", "-B", "16384", "--immediate-mode", "-U", "-w"])
-            .arg(&path)
-            .args(more)
-            .arg("tcp");
+        command.args(["-n", "-Z", "root", "-B", "16384", "-U", "-w"]).arg(&path).args(more).arg("tcp");
         let process = Child::spawn(&format!("tcpdump of {name}"), &mut command)?;
         process.stderr().wait_for("listening on", LIMIT)?;
         Ok(Self { process, path })

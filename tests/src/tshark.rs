@@ -97,7 +97,7 @@ pub fn read(capture: &Path, ports: &[u16]) -> Result<Read> {
     let mut read = Read { streams: streams.len(), ..Read::default() };
     for stream in streams.into_values() {
         let requests = if stream.is_complete() { &mut read.complete } else { &mut read.others };
-        requests.extend(stream.requests);
+        requests.extend(stream.exchanges());
     }
     Ok(read)
 }
@@ -166,7 +166,8 @@ struct Stream {
     /// What was captured of each direction, by who sends: first relative number, and the one behind.
     parts: BTreeMap<SocketAddr, Vec<(u32, u32)>>,
     requests: Vec<Request>,
-    answered: usize,
+    /// Of final answers.
+    statuses: Vec<u16>,
 }
 
 impl Stream {
@@ -201,12 +202,17 @@ impl Stream {
         for status in frame.statuses {
             let status: u16 = status.parse()?;
             let interim = (100..200).contains(&status) && status != 101;
-            if let Some(request) = self.requests.get_mut(self.answered).filter(|_| !interim) {
-                request.status = Some(status);
-                self.answered += 1;
+            if !interim {
+                self.statuses.push(status);
             }
         }
         Ok(())
+    }
+
+    /// The requests with their answers, which come in the same order; an early one is read before its request's end.
+    fn exchanges(self) -> impl Iterator<Item = Request> {
+        let statuses = self.statuses.into_iter().map(Some).chain(std::iter::repeat(None));
+        self.requests.into_iter().zip(statuses).map(|(request, status)| Request { status, ..request })
     }
 
     fn is_complete(&self) -> bool {

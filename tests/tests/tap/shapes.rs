@@ -24,7 +24,7 @@ fn assert_complete(talk: &Conversation) {
     for (listed, exchange) in listed.iter().zip(&talk.exchanges) {
         assert!(listed.is_complete(), "{listed:#?}");
         assert_true(listed, exchange);
-        let answer = listed.response.as_ref().unwrap();
+        let Some(answer) = &listed.response else { panic!("without its answer: {listed:#?}") };
         assert_eq!((answer.body_bytes, answer.body_sha256.clone()), of_body(exchange.reply.received_body()));
     }
 }
@@ -82,6 +82,23 @@ fn an_answer_may_end_with_the_connection() {
         .ends_with(Side::Client, "")
         .acks(Side::Server);
     assert_complete(&talk);
+}
+
+/// Nothing follows such a request; its answer does.
+#[test]
+fn a_client_may_say_that_a_request_is_its_last() {
+    let mut request = get("/last");
+    request.headers.push(("Connection".to_owned(), "close".to_owned()));
+    let mut talk = opened();
+    talk.exchange(get("/first"), Reply::ok(&b"first"[..])).exchange(request, Reply::ok(vec![b'l'; 5_000]));
+    talk.ends_with(Side::Server, "").ends_with(Side::Client, "").acks(Side::Server);
+    assert_complete(&talk);
+
+    let reply = Reply::ok(&b"old"[..]);
+    let mut old = opened();
+    old.client(&b"GET /old HTTP/1.0\r\nHost: shop.example\r\n\r\n"[..]);
+    old.server(reply.wire()).said(get("/old"), reply, 3, 4).close();
+    assert_complete(&old);
 }
 
 #[test]
