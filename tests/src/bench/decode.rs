@@ -16,7 +16,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{bench::statistics::Spread, tap};
+use crate::{
+    bench::{machine, statistics::Spread},
+    tap,
+};
 use corpus::{Corpus, IDLE_FLOWS, Kind};
 use pass::{Counts, pass, resident};
 use report::Report;
@@ -51,6 +54,8 @@ pub struct Row {
 /// Captures can't be written, or what comes out of one isn't what went in.
 pub fn run(options: &Options) -> Result<bool> {
     let directory = tap::directory()?;
+    // Once it is on one core, it sees no other.
+    let machine = machine();
     pin()?;
     // First, while the heap is small: memory that was used and freed would hide what flows need.
     let idle_flow_bytes = idle_flow(directory.path())?;
@@ -58,7 +63,7 @@ pub fn run(options: &Options) -> Result<bool> {
     for kind in Kind::ALL {
         rows.push(measure(kind, directory.path(), options.rounds)?);
     }
-    let report = Report { rounds: options.rounds, rows, idle_flow_bytes };
+    let report = Report { machine, rounds: options.rounds, rows, idle_flow_bytes };
     if options.json {
         eprintln!("{}", report.text());
         println!("{}", report.json()?);
@@ -72,10 +77,10 @@ pub fn run(options: &Options) -> Result<bool> {
 fn measure(kind: Kind, directory: &Path, rounds: u32) -> Result<Row> {
     eprintln!("{}: writing the capture", kind.name());
     let corpus = Corpus::write(kind, directory)?;
+    eprintln!("{}: {rounds} rounds", kind.name());
     let mut row = Row { kind, counts: Counts::default(), file_bytes: corpus.file_bytes, seconds: Vec::new() };
     // One more than asked for: the first brings the file into the page cache.
     for round in 0..=rounds {
-        eprint!("\r{}: round {round} of {rounds}", kind.name());
         let start = Instant::now();
         row.counts = pass(&corpus.path)?;
         if round > 0 {
@@ -83,7 +88,6 @@ fn measure(kind: Kind, directory: &Path, rounds: u32) -> Result<Row> {
         }
         corpus.check(&row.counts).with_context(|| kind.name().to_owned())?;
     }
-    eprintln!();
     // Captures are large: one at a time.
     std::fs::remove_file(&corpus.path)?;
     Ok(row)

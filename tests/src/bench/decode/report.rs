@@ -4,7 +4,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Row, corpus::Kind, float};
-use crate::bench::machine;
 
 /// Small requests per second and core.
 const LEAST_REQUESTS: f64 = 1_000_000.0;
@@ -18,6 +17,8 @@ const MOST_IDLE: f64 = 1024.0;
 /// What was measured.
 #[derive(Debug)]
 pub struct Report {
+    /// Where.
+    pub machine: String,
     /// How often.
     pub rounds: u32,
     /// One for each capture.
@@ -92,7 +93,7 @@ impl Report {
     /// The report for people.
     #[must_use]
     pub fn text(&self) -> String {
-        let title = format!("wire decoding on one core, {} rounds, {}", self.rounds, machine());
+        let title = format!("wire decoding on one core, {} rounds, {}", self.rounds, self.machine);
         let head = format!(
             "  {:<36}{:>10}{:>10}{:>30}{:>26}",
             "capture", "requests", "file MB", "M requests/s", "bodies GB/s"
@@ -115,7 +116,7 @@ impl Report {
     pub fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&json!({
             "bench": "decode",
-            "machine": machine(),
+            "machine": self.machine,
             "rounds": self.rounds,
             "passed": self.passed(),
             "captures": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
@@ -171,7 +172,7 @@ mod tests {
             row(Kind::Posts, 1, bytes),
             row(Kind::Offloaded, 1, bytes),
         ];
-        Report { rounds: 1, rows, idle_flow_bytes }
+        Report { machine: String::new(), rounds: 1, rows, idle_flow_bytes }
     }
 
     #[test]
