@@ -147,6 +147,7 @@ fn what_was_lost_costs_the_request_that_it_was_in() {
         ("a body's end", without(post[post.len() - 1]), all_but(1, Want::Is("gap"))),
         ("a head", without(post[0]), all_but(1, Want::Absent)),
         ("a chunked body's middle", without(chunked[2]), all_but(2, Want::Is("gap"))),
+        ("a connection's first request", without(data_of(0, Side::Client)[0]), all_but(0, Want::Absent)),
         ("a whole request", without(data_of(3, Side::Client)[0]), all_but(3, Want::Absent)),
         (
             "all of a POST",
