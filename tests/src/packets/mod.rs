@@ -2,8 +2,8 @@
 //! formats that tools write. What was said is known, so what a reader finds can be judged.
 //!
 //! [`conversation`] makes [`packet`]s from a script, [`message`] says what requests and answers look like, [`faults`]
-//! changes the packets as networks and capturing do, [`wire`] turns one into the bytes of a frame, and [`file`] writes
-//! frames as pcap and [`pcapng`].
+//! changes the packets as networks and capturing do, [`wire`] turns one into the bytes of a frame, and [`mod@file`] and
+//! [`pcapng`] write them down.
 
 pub mod conversation;
 pub mod faults;
