@@ -1,7 +1,7 @@
 //! `replay`: v2 receives what the capture holds whole, and at its pace.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
@@ -81,15 +81,20 @@ fn v2_receives_what_is_complete_byte_for_byte() {
         .flat_map(|talk| &talk.exchanges)
         .map(|exchange| (exchange.request.target.as_str(), exchange))
         .collect();
-    let mut received: Vec<&str> = copies.iter().map(|copy| copy.target.as_str()).collect();
+    let received: Vec<&str> = copies.iter().map(|copy| copy.target.as_str()).collect();
     for copy in &copies {
         assert_eq!(difference(&sent[copy.target.as_str()].request, copy), None);
         assert_eq!(copy.header("host"), Some("shop.example-shadow"));
     }
-    let mut complete = complete;
-    complete.sort_unstable();
-    received.sort_unstable();
-    assert_eq!(received, complete);
+    let [complete, received]: [BTreeSet<&str>; 2] =
+        [complete, received].map(|targets| targets.into_iter().collect());
+    let missing: Vec<_> = complete.difference(&received).collect();
+    let more: Vec<_> = received.difference(&complete).collect();
+    assert_eq!(
+        (missing, more, received.len()),
+        (Vec::new(), Vec::new(), copies.len()),
+        "missing, not listed, count"
+    );
 }
 
 /// A service on this machine that says when each request came.
