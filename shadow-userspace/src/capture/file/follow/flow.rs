@@ -2,23 +2,13 @@
 //!
 //! A connection is one open run from its first byte on. A SYN within a living connection changes nothing until the
 //! service accepts it: anybody can send one, and what follows may be body bytes that look like a request.
-//!
-//! Where no start is known, a client's segment that begins like a request is a *candidate*. What follows it in the run
-//! is unconfirmed, until the service's next final answer begins. That confirms it if, before the candidate and after the
-//! client's payload before it, the service began a final answer, of which the client had received something; and if the
-//! new answer follows at once what the client had received then, and acknowledges exactly the one request that the
-//! client has sent since. Any other answer refutes it, and is what the next candidate may rest on.
 
 use shadow_common::{
     Direction, FlowKey, Resync, marks,
     tcp_flags::{ACK, FIN, RST, SYN},
 };
 
-use super::{
-    Context, Verdict,
-    candidate::Candidate,
-    first::{self, Answer},
-};
+use super::{Context, Verdict, candidate::Candidate};
 use crate::{
     capture::{
         Run,
@@ -32,23 +22,23 @@ pub(super) struct Flow {
     key: FlowKey,
     /// Whether it was looked at since the table wondered which to forget.
     pub(super) used: bool,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// Where the run begins, in the phases that have one, or began.
-    run_start: u32,
+    pub(super) run_start: u32,
     /// Of a SYN within the connection, which the service didn't accept.
     asked_isn: Option<u32>,
     /// Where the client's and the service's bytes end, as far as seen.
-    client_end: Option<Seq>,
-    service_end: Option<Seq>,
+    pub(super) client_end: Option<Seq>,
+    pub(super) service_end: Option<Seq>,
     /// Where the service was when the client sent its last payload: what begins before answers something earlier.
-    asked_at: Seq,
+    pub(super) asked_at: Seq,
     /// The last answer that began since.
-    answered: Option<Answered>,
-    ends: Ends,
+    pub(super) answered: Option<Answered>,
+    pub(super) ends: Ends,
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Request starts are known: the pipeline frames the run.
     Known,
     /// A run began in mid-life, and waits for its confirmation.
@@ -61,16 +51,16 @@ enum Phase {
 
 /// A final answer: where it begins, and what it acknowledges.
 #[derive(Clone, Copy, Debug)]
-struct Answered {
-    seq: Seq,
-    ack: u32,
+pub(super) struct Answered {
+    pub(super) seq: Seq,
+    pub(super) ack: u32,
 }
 
 /// How far the connection has come.
 #[derive(Clone, Copy, Debug, Default)]
-struct Ends {
+pub(super) struct Ends {
     /// Anything but the client's SYN was seen.
-    is_established: bool,
+    pub(super) is_established: bool,
     has_service: bool,
     client_fin: bool,
     service_fin: bool,
@@ -271,91 +261,5 @@ impl Flow {
     pub(super) fn begins(&self) -> Verdict {
         let run = Run { start: self.run_start, mark: marks::SAMPLED | marks::OPEN };
         Verdict::Begins { flow: self.key, isn: self.run_start.wrapping_sub(1), run }
-    }
-
-    #[inline]
-    fn client_payload(&mut self, packet: &Packet<'_>, context: &mut Context<'_>) {
-        let seq = Seq(packet.seq.wrapping_add(u32::from(packet.flags & SYN != 0)));
-        let end = seq + packet.payload_len;
-        self.ends.is_established = true;
-        match &mut self.phase {
-            Phase::Known if context.is_strict && seq == Seq(self.run_start) => {
-                if !first::may_be_http(packet.payload) {
-                    self.phase = Phase::Left;
-                }
-            }
-            Phase::Candidate(candidate) => candidate.take(seq, packet.payload, packet.payload_len),
-            Phase::Lost => self.search(packet, seq, context),
-            Phase::Known | Phase::Left => {}
-        }
-        if self.client_end.is_none_or(|known| end.is_after(known)) {
-            self.client_end = Some(end);
-            self.asked_at = match self.service_end {
-                Some(end) if !Seq(packet.ack).is_after(end) => end,
-                _ => Seq(packet.ack),
-            };
-            self.answered = None;
-        }
-    }
-
-    /// No request start is known: perhaps this is one.
-    #[cold]
-    fn search(&mut self, packet: &Packet<'_>, seq: Seq, context: &mut Context<'_>) {
-        // The service says best what it has; else nothing that was seen before is new.
-        let is_acknowledged = self.answered.is_some_and(|answered| Seq(answered.ack) == seq);
-        let is_new = self.client_end.is_none_or(|end| !seq.is_before(end));
-        if !(is_acknowledged || is_new) || !first::is_request(packet.payload, context.is_strict) {
-            return;
-        }
-        let has_ack = packet.flags & ACK != 0;
-        let answered = self.answered.filter(|answered| has_ack && Seq(packet.ack).is_after(answered.seq));
-        let mut candidate = Candidate::new(seq, Seq(packet.ack), answered.is_some(), context.permits);
-        candidate.take(seq, packet.payload, packet.payload_len);
-        context.stats.candidates += 1;
-        self.phase = Phase::Candidate(Box::new(candidate));
-        self.run_start = seq.0;
-        // Also if it lies before what was taken for the end.
-        self.client_end = None;
-    }
-
-    /// The mark of the record, if it isn't that of any other in the run.
-    #[inline]
-    fn service_payload(&mut self, packet: &Packet<'_>, context: &mut Context<'_>) -> Option<u8> {
-        let seq = Seq(packet.seq);
-        let end = seq + packet.payload_len;
-        let mark = match first::answer(packet.payload) {
-            Some(_) if self.client_end.is_some() && seq.is_before(self.asked_at) => None,
-            Some(answer) => self.answer(answer, packet, context),
-            None => None,
-        };
-        if self.service_end.is_none_or(|known| end.is_after(known)) {
-            self.service_end = Some(end);
-        }
-        mark
-    }
-
-    /// An answer begins, that isn't one of before the client's last payload.
-    fn answer(&mut self, answer: Answer, packet: &Packet<'_>, context: &mut Context<'_>) -> Option<u8> {
-        let seq = Seq(packet.seq);
-        if answer == Answer::Interim {
-            self.answered = None;
-            if let Phase::Candidate(candidate) = &mut self.phase
-                && candidate.answer == seq
-            {
-                candidate.answer += packet.payload_len;
-            }
-            return None;
-        }
-        self.answered = Some(Answered { seq, ack: packet.ack });
-        let Phase::Candidate(candidate) = &self.phase else { return None };
-        let is_proof = candidate.answer == seq && candidate.is_request_until(Seq(packet.ack));
-        if is_proof && self.client_end == Some(Seq(packet.ack)) {
-            context.stats.confirmed += 1;
-            self.phase = Phase::Known;
-            return Some(marks::SAMPLED | marks::CONFIRMED);
-        }
-        context.stats.refuted += 1;
-        self.phase = Phase::Lost;
-        Some(marks::REFUTED)
     }
 }
