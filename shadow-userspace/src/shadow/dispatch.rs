@@ -9,7 +9,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -23,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    budget::MemoryBudget,
     http::RequestHead,
     ledger::{DropReason, FailReason, Outcome, Ticket},
     pipeline::{CapturedRequest, RequestSink},
@@ -50,11 +52,22 @@ impl Default for DispatchOptions {
     }
 }
 
-/// The capture thread's end: never blocks.
+/// The capture thread's end: never blocks, unless it was made [patient](Self::patient).
 #[derive(Debug)]
 pub struct ShadowSink {
     queue: mpsc::Sender<CapturedRequest>,
     suffix: Arc<str>,
+    places: Places,
+    /// The memory within which requests wait for room in the queue; without it they are dropped.
+    patience: Option<MemoryBudget>,
+    hurry: Arc<AtomicBool>,
+}
+
+/// What bounds the copies on their way.
+#[derive(Clone, Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    all: usize,
 }
 
 /// The runtime's end.
@@ -64,7 +77,11 @@ pub struct Dispatcher {
     latency: Arc<Latency>,
     close: oneshot::Sender<Grace>,
     task: JoinHandle<()>,
+    hurry: Arc<AtomicBool>,
 }
+
+/// How often a patient sink looks for room.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Ready, by its sender's drop, when copies get no more time.
 type Grace = oneshot::Receiver<()>;
@@ -76,15 +93,19 @@ pub fn start(runtime: &Handle, client: ShadowClient, options: &DispatchOptions) 
     let latency = Arc::new(Latency::new());
     let (queue, requests) = mpsc::channel(options.max_queue);
     let (close, closing) = oneshot::channel();
+    let free = Arc::new(Semaphore::new(options.max_in_flight));
+    let places = Places { free: Arc::clone(&free), all: options.max_in_flight };
     let worker = Worker {
         requests,
-        places: Arc::new(Semaphore::new(options.max_in_flight)),
+        places: free,
         copies: JoinSet::new(),
         sender: Sender { client: client.clone(), latency: Arc::clone(&latency), suffix: Arc::clone(&suffix) },
         shut_down: Arc::default(),
     };
     let task = runtime.spawn(worker.run(closing));
-    (ShadowSink { queue, suffix }, Dispatcher { client, latency, close, task })
+    let hurry = Arc::new(AtomicBool::new(false));
+    let sink = ShadowSink { queue, suffix, places, patience: None, hurry: Arc::clone(&hurry) };
+    (sink, Dispatcher { client, latency, close, task, hurry })
 }
 
 impl RequestSink for ShadowSink {
@@ -93,6 +114,7 @@ impl RequestSink for ShadowSink {
     }
 
     fn deliver(&mut self, request: CapturedRequest) {
+        self.wait_for_room();
         let (request, reason) = match self.queue.try_send(request) {
             Ok(()) => return,
             Err(TrySendError::Full(request)) => (request, DropReason::QueueFull),
@@ -102,7 +124,38 @@ impl RequestSink for ShadowSink {
     }
 }
 
+impl ShadowSink {
+    /// Lets requests wait, and with them the thread that delivers them, for room in the queue and until half of
+    /// `budget` is free, so that v2 sets the pace. For sources that lose nothing meanwhile.
+    #[must_use]
+    pub fn patient(self, budget: MemoryBudget) -> Self {
+        Self { patience: Some(budget), ..self }
+    }
+
+    fn wait_for_room(&self) {
+        let Some(budget) = &self.patience else { return };
+        while !self.hurry.load(Ordering::Relaxed) && !self.queue.is_closed() {
+            let has_memory = budget.used() <= budget.limit() / 2 || self.is_idle();
+            if self.queue.capacity() > 0 && has_memory {
+                return;
+            }
+            thread::sleep(PATIENCE);
+        }
+    }
+
+    /// Whether nothing that was delivered holds memory any more. The worker takes a place before it waits for a request.
+    fn is_idle(&self) -> bool {
+        self.queue.capacity() == self.queue.max_capacity()
+            && self.places.free.available_permits() + 1 >= self.places.all
+    }
+}
+
 impl Dispatcher {
+    /// A patient sink waits no more from now on: what has no room is dropped.
+    pub fn hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
+    }
+
     /// How long answered copies took.
     #[must_use]
     pub const fn latency(&self) -> &Arc<Latency> {
