@@ -16,7 +16,7 @@ use shadow_common::Counter;
 use tokio::sync::oneshot;
 
 use crate::{
-    capture::{CaptureError, Live, Segment},
+    capture::{CaptureError, Live, Segment, file::FileStats},
     ledger::DropReason,
     pipeline::{FlowStats, Note, Pipeline, RequestSink},
 };
@@ -29,8 +29,9 @@ const LOSSES_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the capture thread reads from.
 pub(crate) trait Source: Send + 'static {
-    /// See [`Live::drain`].
-    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<usize, CaptureError>;
+    /// Waits up to `wait` for segments, and hands some of those that are there to `each`. Notes about them are told
+    /// before the next call.
+    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<Drained, CaptureError>;
 
     /// See [`Live::detach`].
     fn detach(&mut self);
@@ -38,13 +39,32 @@ pub(crate) trait Source: Send + 'static {
     /// Passes on what the pipeline knows of open runs.
     fn tell(&mut self, notes: &mut dyn Iterator<Item = Note>);
 
+    /// Whether it loses nothing while it isn't drained, so that v2 may have the time that it takes.
+    fn can_wait(&self) -> bool {
+        false
+    }
+
+    /// What became of the packets, if they are a file's.
+    fn file_stats(&self) -> Option<FileStats> {
+        None
+    }
+
     /// Sampled requests since the start of which not even the beginning was handed out.
     fn requests_lost(&mut self) -> Result<u64, CaptureError>;
 }
 
+/// What a look at the source gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// So many segments.
+    Handed(usize),
+    /// Nothing, and nothing will come.
+    Over,
+}
+
 impl Source for Live {
-    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<usize, CaptureError> {
-        Live::drain(self, wait, each)
+    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<Drained, CaptureError> {
+        Live::drain(self, wait, each).map(Drained::Handed)
     }
 
     fn detach(&mut self) {
@@ -115,13 +135,12 @@ impl<S: Source> CaptureThread<S> {
         let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
             let _living = living;
             let mut losses = Losses::default();
-            let mut result = follow(&mut source, &mut pipeline, &mut losses, &shown, &stopped);
+            let end = follow(&mut source, &mut pipeline, &mut losses, &shown, &stopped);
             source.detach();
             // What is in the ring still counts, unless the ring is what failed.
-            if result.is_ok() {
-                result = rest(&mut source, &mut pipeline, &mut losses);
-            }
-            pipeline.finish(DropReason::Shutdown);
+            let result = end.and_then(|()| rest(&mut source, &mut pipeline, &mut losses));
+            let was_told = stopped.load(Ordering::Relaxed) || result.is_err();
+            pipeline.finish(if was_told { DropReason::Shutdown } else { DropReason::Incomplete });
             CaptureEnd { result, flows: pipeline.stats(), source }
         })?;
         Ok(Self { thread, stop, gauges, alive })
@@ -148,7 +167,7 @@ impl<S: Source> CaptureThread<S> {
     }
 }
 
-/// Until told to stop.
+/// Until told to stop, or the source is over.
 fn follow<S: Source, K: RequestSink>(
     source: &mut S,
     pipeline: &mut Pipeline<K>,
@@ -159,10 +178,13 @@ fn follow<S: Source, K: RequestSink>(
     let mut clock = CaptureClock::default();
     let mut losses_read = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        source.drain(WAIT, &mut |segment| {
+        let drained = source.drain(WAIT, &mut |segment| {
             clock.saw(segment.timestamp_ns);
             pipeline.segment(segment);
         })?;
+        if drained == Drained::Over {
+            break;
+        }
         if let Some(now_ns) = clock.now() {
             pipeline.tick(now_ns);
         }
@@ -182,8 +204,12 @@ fn rest<S: Source, K: RequestSink>(
     pipeline: &mut Pipeline<K>,
     losses: &mut Losses,
 ) -> Result<(), CaptureError> {
-    while source.drain(Duration::ZERO, &mut |segment| pipeline.segment(segment))? > 0 {}
-    losses.read(source, pipeline)
+    loop {
+        match source.drain(Duration::ZERO, &mut |segment| pipeline.segment(segment))? {
+            Drained::Over | Drained::Handed(0) => return losses.read(source, pipeline),
+            Drained::Handed(_) => {}
+        }
+    }
 }
 
 /// The source's lost requests, as far as the ledger has them.

@@ -1,10 +1,11 @@
 //! The running agent: one capture thread, one tokio runtime, started and stopped together.
 //!
-//! Takes the options of `run`, gives a summary when it is told to stop. The order of stopping keeps the ledger
+//! Takes the options of `run` or `replay`, gives a summary when it is told to stop. The order of stopping keeps the ledger
 //! whole (invariant 2): detach, drain the ring, end what is incomplete, finish the copies for a grace time, count.
 
 mod capture_thread;
 mod progress;
+mod replay;
 mod stop;
 mod summary;
 
@@ -17,7 +18,9 @@ use std::{
 use shadow_common::SampleBy;
 
 use crate::{
-    agent::{capture_thread::CaptureThread, progress::Progress, stop::Held, summary::Summary},
+    agent::{
+        capture_thread::CaptureThread, progress::Progress, replay::Replay, stop::Held, summary::Summary,
+    },
     budget::MemoryBudget,
     capture::{CaptureError, Control, Live, LiveOptions},
     ledger::Ledger,
@@ -32,6 +35,7 @@ use crate::{
 
 pub(crate) use capture_thread::{CaptureClock, Source};
 pub(crate) use progress::CLEAR_LINE;
+pub use replay::{ReplayOptions, Speed, SpeedError};
 pub(crate) use stop::{Signals, hold};
 
 /// How the final summary is printed on stdout.
@@ -44,11 +48,9 @@ pub enum SummaryFormat {
     Json,
 }
 
-/// Everything that `run` needs.
+/// What is done with requests, wherever they come from.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What to capture.
-    pub live: LiveOptions,
     /// Where copies go.
     pub upstream: Upstream,
     /// How copies are sent.
@@ -79,50 +81,72 @@ pub enum AgentError {
     Panicked,
 }
 
-/// Runs until a signal or an error, then prints the summary.
+/// Mirrors what is captured live, until a signal or an error, then prints the summary.
 ///
 /// # Errors
 /// If capturing can't start or fails on the way.
-pub fn run(options: &Options) -> Result<(), AgentError> {
+pub fn run(live: &LiveOptions, options: &Options) -> Result<(), AgentError> {
     let held = stop::hold()?;
-    let live = Live::attach(&options.live)?;
+    let source = Live::attach(live)?;
+    let attachment = source.attachment().to_owned();
+    let control = source.control();
+    let began = announcement(&attachment, live, options);
+    mirror(source, Place { attachment, control: Some(control), began }, options, held)
+}
+
+/// Mirrors the requests of a capture file, until its end, a signal or an error, then prints the summary.
+///
+/// # Errors
+/// If the file can't be read, or not to its end; what was read of it is mirrored then.
+pub fn replay(replay: &ReplayOptions, options: &Options) -> Result<(), AgentError> {
+    let held = stop::hold()?;
+    let source = Replay::open(replay).map_err(CaptureError::from)?;
+    let attachment = format!("{} at {}", replay.input, replay.speed);
+    let began = format!("replaying {attachment} to {}", options.upstream);
+    mirror(source, Place { attachment, control: None, began }, options, held)
+}
+
+/// Where the requests come from, for people and for the counters.
+struct Place {
+    attachment: String,
+    /// The kernel's counters, if it is the kernel.
+    control: Option<Control>,
+    /// What is said once every request counts.
+    began: String,
+}
+
+/// Within a runtime.
+fn mirror<S: Source>(source: S, place: Place, options: &Options, held: Held) -> Result<(), AgentError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("shadow")
         .enable_all()
         .build()?;
-    let result = runtime.block_on(mirror(live, options, held));
+    let result = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        drop(held);
+        tracing::info!("{}", place.began);
+        let signal = async || signals.next().await;
+        let (summary, end) = supervise(source, place.attachment, place.control, options, signal).await?;
+        summary.print(options.summary);
+        end
+    });
     // Name resolution in a thread of the runtime may hang for long.
     runtime.shutdown_background();
     result
 }
 
-async fn mirror(live: Live, options: &Options, held: Held) -> Result<(), AgentError> {
-    let (attachment, control) = (live.attachment().to_owned(), live.control());
-    let mut signals = Signals::listen()?;
-    drop(held);
-    announce(&attachment, options);
-    let signal = async || signals.next().await;
-    let (summary, end) = supervise(live, attachment, Some(control), options, signal).await?;
-    summary.print(options.summary);
-    end
-}
-
 /// The line that says that every request from now on counts.
-fn announce(attachment: &str, options: &Options) {
-    let ports: Vec<_> = options.live.ports.iter().map(u16::to_string).collect();
-    let what = match options.live.sample_by {
+fn announcement(attachment: &str, live: &LiveOptions, options: &Options) -> String {
+    let ports: Vec<_> = live.ports.iter().map(u16::to_string).collect();
+    let what = match live.sample_by {
         SampleBy::Request => "requests",
         SampleBy::Connection => "connections",
         SampleBy::ClientIp => "clients",
     };
-    tracing::info!(
-        "attached {attachment}; mirroring {} of the {what} of port {} to {}",
-        options.live.rate,
-        ports.join(", "),
-        options.upstream
-    );
+    let (rate, ports, upstream) = (live.rate, ports.join(", "), &options.upstream);
+    format!("attached {attachment}; mirroring {rate} of the {what} of port {ports} to {upstream}")
 }
 
 /// Draws as the kernel does, at the rate of the moment.
@@ -146,6 +170,7 @@ async fn supervise<S: Source>(
     let (sink, dispatcher) = dispatch::start(&runtime, client, &options.dispatch);
     let (latency, client) = (dispatcher.latency().clone(), dispatcher.client().clone());
     let budget = MemoryBudget::new(options.max_memory);
+    let sink = if source.can_wait() { sink.patient(budget.clone()) } else { sink };
     let sampler = control.clone().map_or_else(Sampler::all, live_sampler);
     let pipeline = Pipeline::new(options.limits.clone(), ledger.clone(), budget, sampler, sink);
 
@@ -155,6 +180,7 @@ async fn supervise<S: Source>(
         () = signal() => tracing::info!("stopping; a second signal gives up copies on their way"),
         () = capture.ended() => {}
     }
+    dispatcher.hurry();
     // The source lives until here, and its counters with it.
     let capture = capture.stop().await;
     let grace = if capture.is_some() { options.grace } else { Duration::ZERO };
@@ -165,6 +191,7 @@ async fn supervise<S: Source>(
     let summary = Summary {
         requests: ledger.snapshot(),
         kernel: control.map(|control| control.counters()).transpose()?,
+        file: end.source.file_stats(),
         flows: end.flows,
         latency: latency.total(),
         connections: client.connections(),

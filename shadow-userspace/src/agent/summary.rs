@@ -13,7 +13,10 @@ use std::{
 use shadow_common::Counter;
 
 use crate::{
-    agent::SummaryFormat, capture::KernelCounters, ledger::Snapshot, pipeline::FlowStats,
+    agent::SummaryFormat,
+    capture::{KernelCounters, file::FileStats},
+    ledger::Snapshot,
+    pipeline::FlowStats,
     shadow::latency::Quantiles,
 };
 
@@ -23,6 +26,8 @@ pub(super) struct Summary {
     pub(super) requests: Snapshot,
     /// The kernel's ledger, read once after detaching; `None` if the source was not the kernel.
     pub(super) kernel: Option<KernelCounters>,
+    /// What became of the packets of the capture file, if they come from one.
+    pub(super) file: Option<FileStats>,
     /// What became of the flows.
     pub(super) flows: FlowStats,
     /// How long answered copies took.
@@ -86,9 +91,9 @@ pub(super) fn seen(kernel: Option<&KernelCounters>, framed_here: u64) -> u64 {
         + framed_here
 }
 
-/// The names and values of the flow statistics, whatever they are.
-fn fields(flows: &FlowStats) -> serde_json::Map<String, serde_json::Value> {
-    match serde_json::to_value(flows) {
+/// The names and values of statistics, whatever they are.
+fn fields(statistics: &impl serde::Serialize) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(statistics) {
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     }

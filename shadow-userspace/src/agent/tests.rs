@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use shadow_common::{Direction, FlowKey, Resync, marks, tcp_flags};
 
-use super::*;
+use super::{capture_thread::Drained, *};
 use crate::{
     capture::{Run, Segment},
     pipeline::Note,
@@ -49,23 +49,23 @@ impl FakeSource {
 }
 
 impl Source for FakeSource {
-    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<usize, CaptureError> {
+    fn drain(&mut self, wait: Duration, each: &mut dyn FnMut(&Segment<'_>)) -> Result<Drained, CaptureError> {
         match self.fate {
             Fate::Lives if wait.is_zero() => {
                 self.write("drain the rest");
                 let left = std::mem::take(&mut self.left);
                 left.iter().for_each(|&(flags, seq, payload)| each(&segment(flags, seq, payload)));
-                Ok(left.len())
+                Ok(Drained::Handed(left.len()))
             }
             Fate::Lives => {
                 self.write("drain");
                 std::thread::sleep(Duration::from_millis(1));
-                Ok(0)
+                Ok(Drained::Handed(0))
             }
             Fate::Talks => {
                 std::thread::sleep(Duration::from_millis(1));
                 each(&segment(tcp_flags::ACK, 100, TALK));
-                Ok(usize::from(!wait.is_zero()))
+                Ok(Drained::Handed(usize::from(!wait.is_zero())))
             }
             Fate::Fails => Err(CaptureError::Wait(io::ErrorKind::Other.into())),
             Fate::Panics => panic!("a defect, for the test"),
@@ -106,13 +106,8 @@ fn segment(flags: u8, seq: u32, payload: &[u8]) -> Segment<'_> {
     }
 }
 
-fn options(upstream: Upstream) -> Options {
+pub(super) fn options(upstream: Upstream) -> Options {
     Options {
-        live: LiveOptions {
-            interfaces: vec!["test0".to_owned()],
-            ports: vec![8080],
-            ..LiveOptions::default()
-        },
         upstream,
         client: ClientOptions { own_mark: 0, ..ClientOptions::default() },
         dispatch: DispatchOptions::default(),
@@ -124,12 +119,17 @@ fn options(upstream: Upstream) -> Options {
 }
 
 /// A signal after which no other comes.
-fn once(first: impl Future<Output = ()>) -> impl AsyncFnMut() {
+pub(super) fn once(first: impl Future<Output = ()>) -> impl AsyncFnMut() {
     let mut first = Some(first);
     async move || match first.take() {
         Some(first) => first.await,
         None => std::future::pending().await,
     }
+}
+
+/// No signal.
+pub(super) fn never() -> impl AsyncFnMut() {
+    once(std::future::pending())
 }
 
 async fn live(fate: Fate, stop: impl Future<Output = ()>) -> (Result<(), AgentError>, Vec<&'static str>) {

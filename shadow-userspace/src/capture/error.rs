@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
-use crate::capture::Feature;
+use crate::capture::{Feature, file::FileError};
 
 /// Why capturing can't start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum CaptureError {
         /// The names that exist, for the message.
         existing: String,
     },
+    /// A capture file can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The process may not load or attach programs.
     #[error(
         "loading and attaching kernel programs needs {missing}: run as root (sudo), or grant them to the binary \

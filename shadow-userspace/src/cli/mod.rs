@@ -4,9 +4,11 @@
 //! for what goes wrong at run time. `--help` and `--version` are clap's own.
 
 mod args;
+mod copies;
 mod doctor;
 mod logging;
 mod place;
+mod replay;
 mod tap;
 mod usage;
 mod values;
@@ -18,8 +20,7 @@ use clap::Parser;
 use crate::{
     agent,
     cli::{
-        args::{Cli, Command, RunArgs},
-        tap::TapArgs,
+        args::{Cli, Command},
         usage::UsageError,
     },
 };
@@ -39,31 +40,33 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     match cli.command {
-        Command::Run(arguments) => mirror(arguments),
-        Command::Tap(arguments) => print(arguments),
+        Command::Run(arguments) => {
+            let log = arguments.copies.log.clone();
+            let (live, options) = arguments.into_options();
+            logged(log, || agent::run(&live, &options))
+        }
+        Command::Replay(arguments) => {
+            let log = arguments.copies.log.clone();
+            let (replay, options) = arguments.into_options();
+            logged(log, || agent::replay(&replay, &options))
+        }
+        Command::Tap(arguments) => {
+            let log = arguments.log.clone();
+            match arguments.into_options() {
+                Ok(options) => logged(log, || crate::tap::run(&options)),
+                Err(error) => fail(&error, USAGE),
+            }
+        }
         Command::Doctor(arguments) => arguments.run(),
     }
 }
 
-fn mirror(arguments: RunArgs) -> ExitCode {
-    if let Err(error) = logging::init(arguments.log.as_deref()) {
+/// Runs a command of the agent at a log level.
+fn logged<E: std::error::Error>(level: Option<String>, command: impl FnOnce() -> Result<(), E>) -> ExitCode {
+    if let Err(error) = logging::init(level.as_deref()) {
         return fail(&error, USAGE);
     }
-    ended(agent::run(&arguments.into_options()))
-}
-
-fn print(arguments: TapArgs) -> ExitCode {
-    if let Err(error) = logging::init(arguments.log.as_deref()) {
-        return fail(&error, USAGE);
-    }
-    match arguments.into_options() {
-        Ok(options) => ended(crate::tap::run(&options)),
-        Err(error) => fail(&error, USAGE),
-    }
-}
-
-fn ended(result: Result<(), impl std::error::Error>) -> ExitCode {
-    match result {
+    match command() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

@@ -6,15 +6,19 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::{
-    agent::{Options, SummaryFormat},
-    capture::AttachMode,
+    agent::{Options, Speed, SummaryFormat},
+    capture::{AttachMode, LiveOptions, file::Input},
 };
 
-fn options(arguments: &str) -> Result<Options, UsageError> {
+fn command(arguments: &str) -> Result<Command, UsageError> {
     let arguments = std::iter::once("shadow-agent").chain(arguments.split_whitespace());
-    match Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command {
+    Ok(Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command)
+}
+
+fn options(arguments: &str) -> Result<(LiveOptions, Options), UsageError> {
+    match command(arguments)? {
         Command::Run(run) => Ok(run.into_options()),
-        _ => panic!("not `run`"),
+        other => panic!("not `run`: {other:?}"),
     }
 }
 
@@ -27,13 +31,13 @@ fn clap_finds_no_fault_in_the_definitions() {
 
 #[test]
 fn defaults() {
-    let options = options(MINIMAL).unwrap();
-    assert_eq!((options.live.interfaces, options.live.netns), (vec!["eth0".to_owned()], None));
-    assert_eq!(options.live.ports, [8080]);
-    assert_eq!(options.live.rate.to_string(), "100%");
-    assert_eq!(options.live.attach, AttachMode::Auto);
-    assert_eq!((options.live.ring_bytes, options.live.max_flows), (16 << 20, 65_536));
-    assert_eq!(options.live.own_mark, options.client.own_mark, "the kernel knows the sockets by it");
+    let (live, options) = options(MINIMAL).unwrap();
+    assert_eq!((live.interfaces, live.netns), (vec!["eth0".to_owned()], None));
+    assert_eq!(live.ports, [8080]);
+    assert_eq!(live.rate.to_string(), "100%");
+    assert_eq!(live.attach, AttachMode::Auto);
+    assert_eq!((live.ring_bytes, live.max_flows), (16 << 20, 65_536));
+    assert_eq!(live.own_mark, options.client.own_mark, "the kernel knows the sockets by it");
     assert_eq!(options.upstream.to_string(), "http://petstore-v2:8080");
     assert_eq!(options.client.timeout, Duration::from_secs(10));
     assert_eq!((options.dispatch.max_in_flight, options.dispatch.max_queue), (256, 8192));
@@ -43,23 +47,46 @@ fn defaults() {
 
 #[test]
 fn everything_can_be_set() {
-    let options = options(&format!(
+    let (live, options) = options(&format!(
         "{MINIMAL} --interface eth1 --interface eth0 --netns /run/netns/x \
          --port 80 --port 8080 --sample-rate 5% --attach xdp-generic --summary json --timeout 500ms \
          --max-in-flight 10 --max-queue 20 --max-body 1MiB --max-memory 8MiB --ring-size 1MiB --max-flows 100 \
          --log debug"
     ))
     .unwrap();
-    assert_eq!(options.live.interfaces, ["eth0", "eth1"], "in order, each once");
-    assert_eq!(options.live.netns.as_deref(), Some(Path::new("/run/netns/x")));
-    assert_eq!(options.live.ports, [80, 8080]);
-    assert_eq!(options.live.rate.to_string(), "5%");
-    assert_eq!(options.live.attach, AttachMode::XdpGeneric);
-    assert_eq!((options.live.ring_bytes, options.live.max_flows), (1 << 20, 100));
+    assert_eq!(live.interfaces, ["eth0", "eth1"], "in order, each once");
+    assert_eq!(live.netns.as_deref(), Some(Path::new("/run/netns/x")));
+    assert_eq!(live.ports, [80, 8080]);
+    assert_eq!(live.rate.to_string(), "5%");
+    assert_eq!(live.attach, AttachMode::XdpGeneric);
+    assert_eq!((live.ring_bytes, live.max_flows), (1 << 20, 100));
     assert_eq!(options.client.timeout, Duration::from_millis(500));
     assert_eq!((options.dispatch.max_in_flight, options.dispatch.max_queue), (10, 20));
     assert_eq!((options.limits.max_body_bytes, options.max_memory), (1 << 20, 8 << 20));
     assert_eq!(options.summary, SummaryFormat::Json);
+}
+
+#[test]
+fn replay_takes_a_file_and_a_speed() {
+    let replay = |arguments: &str| match command(arguments).unwrap() {
+        Command::Replay(replay) => replay.into_options(),
+        other => panic!("not `replay`: {other:?}"),
+    };
+    let (replayed, options) = replay("replay --pcap x.pcap --shadow http://v2");
+    assert_eq!((replayed.input, replayed.speed), (Input::Path("x.pcap".into()), Speed::Times(1.0)));
+    assert_eq!((replayed.ports, options.max_memory, options.client.own_mark), (vec![], 256 << 20, 0));
+    let (replayed, options) = replay(
+        "replay --pcap - --shadow http://v2 --port 81 --port 80 --speed max --summary json --timeout 1s",
+    );
+    assert_eq!((replayed.input, replayed.speed), (Input::Stdin, Speed::Max));
+    assert_eq!((replayed.ports, options.summary), (vec![80, 81], SummaryFormat::Json));
+    assert_eq!(options.client.timeout, Duration::from_secs(1));
+    for (text, speed) in [("10x", Speed::Times(10.0)), ("0.5X", Speed::Times(0.5)), ("MAX", Speed::Max)] {
+        assert_eq!(text.parse(), Ok(speed));
+    }
+    for text in ["", "x", "10", "0x", "-1x", "nanx", "infx", "1e9x", "fast"] {
+        assert!(text.parse::<Speed>().is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -101,6 +128,10 @@ fn a_mistake_gets_one_line() {
         (
             format!("{MINIMAL} --summary text --summary json"),
             "the argument '--summary <FORM>' cannot be used multiple times",
+        ),
+        (
+            "replay --pcap x --shadow http://v2 --speed 2".to_owned(),
+            r#"--speed: "2" is no speed: give 1x for the capture's own, another factor such as 10x or 0.5x, or max"#,
         ),
         ("walk".to_owned(), "unrecognized subcommand 'walk'"),
         (format!("{MINIMAL} --log"), "a value is required for '--log <LEVEL>' but none was supplied"),

@@ -1,8 +1,8 @@
 //! Values of options: takes their text, gives durations and sizes.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use crate::capture::MIN_RING;
+use crate::capture::{MIN_RING, file::Input};
 
 /// A text that is no value of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,11 @@ pub(super) fn port(text: &str) -> Result<u16, ValueError> {
         .and_then(|port| u16::try_from(port).ok())
         .filter(|&port| port > 0)
         .ok_or_else(|| ValueError::Port(text.to_owned()))
+}
+
+/// A capture file's path, or `-` for standard input.
+pub(super) fn input(text: &str) -> Result<Input, Infallible> {
+    Ok(if text == "-" { Input::Stdin } else { Input::Path(text.into()) })
 }
 
 /// A limit of how many.

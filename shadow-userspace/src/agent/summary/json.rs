@@ -5,12 +5,14 @@ use serde::{Serialize, Serializer};
 use shadow_common::COUNTERS;
 
 use super::{Summary, fields};
-use crate::capture::KernelCounters;
+use crate::capture::{KernelCounters, file::FileStats};
 
 #[derive(Serialize)]
 struct Document {
     requests: Requests,
     kernel: Kernel,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileStats>,
     flows: serde_json::Map<String, serde_json::Value>,
     shadow: Shadow,
     attachment: String,
@@ -74,6 +76,7 @@ impl Summary {
                 balanced: self.balanced(),
             },
             kernel: self.kernel.clone().unwrap_or_default().into(),
+            file: self.file,
             flows: fields(&self.flows),
             shadow: Shadow {
                 latency_ms: LatencyMs {

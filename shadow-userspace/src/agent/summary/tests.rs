@@ -21,6 +21,7 @@ fn summary() -> Summary {
     Summary {
         requests: ledger.snapshot(),
         kernel: Some(KernelCounters::default()),
+        file: None,
         flows: FlowStats { requests_framed: 9, requests_passed: 3, ..FlowStats::default() },
         latency: Quantiles {
             p50: Duration::from_micros(1250),
@@ -81,6 +82,15 @@ fn text_names_what_happened_and_leaves_the_rest_out() {
         assert!(text.lines().any(|shown| shown == line), "{line:?} is not in\n{text}");
     }
     assert!(!text.contains("in flight") && !text.contains("BALANCED"), "{text}");
+}
+
+#[test]
+fn a_capture_files_packets_are_counted() {
+    let file = FileStats { packets: 7, not_tcp: 2, ..FileStats::default() };
+    let summary = Summary { file: Some(file), ..summary() };
+    assert!(summary.text().contains("\nfile            not_tcp 2, packets 7\n"), "{}", summary.text());
+    let json: Value = serde_json::from_str(&summary.json()).unwrap();
+    assert_eq!((&json["file"]["packets"], &json["file"]["fragments"]), (&7.into(), &0.into()));
 }
 
 #[test]

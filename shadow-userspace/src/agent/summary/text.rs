@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 
+use serde::Serialize;
 use shadow_common::{Counter, CounterKind};
 
 use super::{Summary, fields};
@@ -14,19 +15,15 @@ impl Summary {
         if let Some(kernel) = &self.kernel {
             add_kernel(&mut table, kernel);
         }
-        table.row("flows", self.happened());
+        if let Some(file) = &self.file {
+            table.row("file", happened(file));
+        }
+        table.row("flows", happened(&self.flows));
         table.row("v2 latency", InMillis(&self.latency));
         table.row("v2 connections", format_args!("{} opened", self.connections));
         table.row("attachment", &self.attachment);
         table.row("time", format_args!("{:.1} s", self.elapsed.as_secs_f64()));
         table.text
-    }
-
-    /// The flow statistics without those that are zero.
-    fn happened(&self) -> String {
-        let happened = fields(&self.flows).into_iter().filter(|(_, value)| *value != 0);
-        let shown: Vec<_> = happened.map(|(name, value)| format!("{name} {value}")).collect();
-        if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
     }
 
     fn add_requests(&self, table: &mut Table) {
@@ -40,6 +37,13 @@ impl Summary {
             table.row("  in flight", requests.in_flight());
         }
     }
+}
+
+/// Statistics without those that are zero.
+fn happened(statistics: &impl Serialize) -> String {
+    let happened = fields(statistics).into_iter().filter(|(_, value)| *value != 0);
+    let shown: Vec<_> = happened.map(|(name, value)| format!("{name} {value}")).collect();
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 fn add_kernel(table: &mut Table, kernel: &KernelCounters) {

@@ -1,0 +1,39 @@
+//! `replay`'s arguments.
+
+use clap::Args;
+
+use crate::{
+    agent::{Options, ReplayOptions, Speed},
+    capture::file::Input,
+    cli::{copies::Copies, place::sorted, values},
+};
+
+/// `replay`'s arguments.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Capture file (pcap or pcapng) with the requests, or - for standard input
+    #[arg(long, value_name = "FILE", value_parser = values::input)]
+    pcap: Input,
+
+    /// Service port (1 to 65535) whose requests are mirrored; give it again for more ports [default: any whose
+    /// connections begin like HTTP]
+    #[arg(long = "port", value_name = "P", value_parser = values::port)]
+    ports: Vec<u16>,
+
+    /// How fast: 1x keeps the spacing of the capture, 10x divides it by ten, max sends as fast as the upstream takes it
+    #[arg(long, value_name = "SPEED", default_value = "1x")]
+    speed: Speed,
+
+    #[command(flatten)]
+    pub(super) copies: Copies,
+}
+
+impl ReplayArgs {
+    /// What is read, and what is done with it.
+    pub(super) fn into_options(self) -> (ReplayOptions, Options) {
+        let mut options = self.copies.into_options();
+        // Nothing is captured whose copies could be captured again, and a mark needs rights that are needed for nothing else.
+        options.client.own_mark = 0;
+        (ReplayOptions { input: self.pcap, ports: sorted(self.ports), speed: self.speed }, options)
+    }
+}
