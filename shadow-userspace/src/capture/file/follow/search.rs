@@ -2,8 +2,8 @@
 //!
 //! Where no start is known, a client's segment that begins like a request is a *candidate*. What follows it in the run
 //! is unconfirmed, until the service's next final answer begins. That confirms it if, before the candidate and after the
-//! client's payload before it, the service began a final answer, of which the client had received something; and if the
-//! new answer follows at once what the client had received then, and acknowledges exactly the one request that the
+//! client's payload before it, the service began a final answer, which acknowledges everything before the candidate and of
+//! which the client had received something; and if the new answer follows at once what the client had received then, and acknowledges exactly the one request that the
 //! client has sent since. Any other answer refutes it, and is what the next candidate may rest on.
 
 use shadow_common::{
@@ -56,7 +56,10 @@ impl Flow {
             return;
         }
         let has_ack = packet.flags & ACK != 0;
-        let answered = self.answered.filter(|answered| has_ack && Seq(packet.ack).is_after(answered.seq));
+        // If the service had less, or more, bytes between are missing that may be a head, and these its body.
+        let is_next =
+            |answered: &Answered| Seq(answered.ack) == seq && Seq(packet.ack).is_after(answered.seq);
+        let answered = self.answered.filter(|answered| has_ack && is_next(answered));
         let mut candidate = Candidate::new(seq, Seq(packet.ack), answered.is_some(), context.permits);
         candidate.take(seq, packet.payload, packet.payload_len);
         context.stats.candidates += 1;

@@ -6,6 +6,7 @@
 
 mod life;
 mod midlife;
+mod model;
 
 use shadow_common::{
     Resync, marks,
