@@ -1,7 +1,8 @@
 //! The running agent: one capture thread, one tokio runtime, started and stopped together.
 //!
-//! Takes the options of `run` or `replay`, gives a summary when it is told to stop. The order of stopping keeps the ledger
-//! whole (invariant 2): detach, drain the ring, end what is incomplete, finish the copies for a grace time, count.
+//! Takes the options of `run` or `replay`, gives a summary when it is told to stop or the capture file ends. The order of
+//! stopping keeps the ledger whole (invariant 2): detach, drain the ring, end what is incomplete, finish the copies for a
+//! grace time, count.
 
 mod capture_thread;
 mod progress;

@@ -32,7 +32,7 @@ impl ReplayArgs {
     /// What is read, and what is done with it.
     pub(super) fn into_options(self) -> (ReplayOptions, Options) {
         let mut options = self.copies.into_options();
-        // Nothing is captured whose copies could be captured again, and a mark needs rights that are needed for nothing else.
+        // Nothing is captured here, so no copy can come back; and a mark needs rights that nothing else needs.
         options.client.own_mark = 0;
         (ReplayOptions { input: self.pcap, ports: sorted(self.ports), speed: self.speed }, options)
     }

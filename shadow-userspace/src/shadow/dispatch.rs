@@ -143,7 +143,7 @@ impl ShadowSink {
         }
     }
 
-    /// Whether nothing that was delivered holds memory any more. The worker takes a place before it waits for a request.
+    /// Whether nothing that was delivered holds memory any more. The worker takes a place, then waits for a request.
     fn is_idle(&self) -> bool {
         self.queue.capacity() == self.queue.max_capacity()
             && self.places.free.available_permits() + 1 >= self.places.all

@@ -231,8 +231,8 @@ impl Flow {
         Some(Verdict::Leave)
     }
 
-    /// The service accepts a connection: if it is a new one, that begins. Only a service with whom a connection ended, or
-    /// that was asked for one, does so within what seems to live.
+    /// The service accepts a connection: if it is a new one, that begins. Within what seems to live only a service does
+    /// so that was asked for one.
     #[cold]
     fn accept(&mut self, packet: &Packet<'_>, context: &mut Context<'_>) -> Option<Verdict> {
         let isn = packet.ack.wrapping_sub(1);

@@ -1,10 +1,11 @@
 //! How a request start is found in a connection where none is known.
 //!
 //! Where no start is known, a client's segment that begins like a request is a *candidate*. What follows it in the run
-//! is unconfirmed, until the service's next final answer begins. That confirms it if, before the candidate and after the
-//! client's payload before it, the service began a final answer, which acknowledges everything before the candidate and of
-//! which the client had received something; and if the new answer follows at once what the client had received then, and acknowledges exactly the one request that the
-//! client has sent since. Any other answer refutes it, and is what the next candidate may rest on.
+//! is unconfirmed, until the service's next final answer begins. That confirms it if, before the candidate and after
+//! the client's payload before it, the service began a final answer, which acknowledges everything before the candidate
+//! and of which the client had received something; and if the new answer follows at once what the client had received
+//! then, and acknowledges exactly the one request that the client has sent since. Any other answer refutes it, and is
+//! what the next candidate may rest on.
 
 use shadow_common::{
     marks,
