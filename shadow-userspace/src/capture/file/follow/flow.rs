@@ -171,11 +171,24 @@ impl Flow {
         self.ends.reset |= packet.flags & RST != 0;
         self.ends.has_service = true;
         self.ends.is_established = true;
+        if packet.payload_len > 0 && self.first_is_lost(packet) {
+            self.phase = Phase::Lost;
+        }
         let mut mark = if self.has_run() { marks::SAMPLED } else { 0 };
         if packet.payload_len > 0 {
             mark = self.service_payload(packet, context).unwrap_or(mark);
         }
         self.pass(packet, Direction::FromService, mark, context)
+    }
+
+    /// Whether the service acknowledges bytes of a connection of which none was seen. The pipeline knows nothing of such
+    /// a flow, and can't tell.
+    fn first_is_lost(&self, packet: &Packet<'_>) -> bool {
+        let start = Seq(self.run_start);
+        matches!(self.phase, Phase::Known)
+            && self.client_end == Some(start)
+            && packet.flags & ACK != 0
+            && Seq(packet.ack).is_after(start)
     }
 
     fn has_run(&self) -> bool {
