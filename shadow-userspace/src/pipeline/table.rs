@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use foldhash::fast::RandomState;
 use shadow_common::FlowKey;
 
 use super::{PipelineLimits, flow::Flow};
@@ -18,7 +19,8 @@ const QUOTA: (usize, usize) = (64, 4096);
 #[derive(Debug)]
 pub(super) struct FlowTable<A> {
     max_flows: usize,
-    index: HashMap<FlowKey, usize>,
+    /// By a hash with a random seed: the keys are the clients' to choose, and it is computed for each segment.
+    index: HashMap<FlowKey, usize, RandomState>,
     slots: Vec<Slot<A>>,
     free: Vec<usize>,
     cursor: usize,
@@ -34,7 +36,14 @@ struct Slot<A> {
 
 impl<A> FlowTable<A> {
     pub(super) fn new(max_flows: usize) -> Self {
-        Self { max_flows, index: HashMap::new(), slots: Vec::new(), free: Vec::new(), cursor: 0, swept_ns: 0 }
+        Self {
+            max_flows,
+            index: HashMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            cursor: 0,
+            swept_ns: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {

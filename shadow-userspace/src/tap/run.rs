@@ -3,7 +3,7 @@
 //! However it ends, what was printed is whole (a HAR document has an end), and a live source is detached.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write as _},
     os::fd::AsFd,
     path::Path,
     sync::{
@@ -86,7 +86,8 @@ pub fn run(options: &TapOptions) -> Result<(), TapError> {
         Ok::<(), TapError>(())
     })?;
     let ended = worker.join().map_err(|_| TapError::Panicked)??;
-    eprintln!("{}", said(&ended));
+    // Nobody may be there to read it.
+    writeln!(io::stderr(), "{}", said(&ended)).ok();
     Ok(())
 }
 
