@@ -18,13 +18,24 @@ use anyhow::{Result, bail};
 
 use crate::interrupt;
 
+/// Options of every benchmark.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Rounds {
+    /// How often everything is measured; what is shown are medians.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Print the report as one JSON object on standard output; the table goes to standard error.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Which benchmark.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Bench {
     /// The kernel programs: time per packet, and what of the traffic they export at which sample rate.
-    Kernel(kernel::Options),
+    Kernel(Rounds),
     /// The wire decoding: requests and bytes per second on one core, and the memory of an idle flow.
-    Decode(decode::Options),
+    Decode(Rounds),
 }
 
 /// Runs a benchmark and says whether what it found is as it should be.

@@ -17,23 +17,12 @@ use nix::{
 };
 
 use crate::{
-    bench::{machine, statistics::Spread},
+    bench::{Rounds, machine, statistics::Spread},
     tap,
 };
 use corpus::{Corpus, IDLE_FLOWS, Kind};
 use pass::{Counts, pass, resident};
 use report::Report;
-
-/// Options of the benchmark.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// How often everything is measured; what is shown are medians.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Print the report as one JSON object on standard output; the table goes to standard error.
-    #[arg(long)]
-    json: bool,
-}
 
 /// What was measured of one capture.
 #[derive(Debug)]
@@ -52,7 +41,7 @@ pub struct Row {
 ///
 /// # Errors
 /// Captures can't be written, or what comes out of one isn't what went in.
-pub fn run(options: &Options) -> Result<bool> {
+pub fn run(options: &Rounds) -> Result<bool> {
     let directory = tap::directory()?;
     // Once it is on one core, it sees no other.
     let machine = machine();

@@ -7,6 +7,7 @@ use shadow_userspace::capture::AttachMode;
 
 use crate::{
     bench::{
+        Rounds,
         cost::{self, MODES, Mode, Role, Sample, Size},
         share::Share,
         statistics::Statistics,
@@ -18,17 +19,6 @@ use report::Report;
 
 /// The sample rates whose events are counted, the last of them all.
 const RATES: [&str; 4] = ["0%", "1%", "10%", "100%"];
-
-/// Options of the benchmark.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// How often everything is measured; what is shown are medians.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Print the report as one JSON object on standard output; the table goes to standard error.
-    #[arg(long)]
-    json: bool,
-}
 
 /// One line of the table: a kind of traffic, by one way to attach.
 #[derive(Debug)]
@@ -44,7 +34,7 @@ struct Row {
 ///
 /// # Errors
 /// The lab can't be built or run.
-pub fn run(options: &Options) -> Result<bool> {
+pub fn run(options: &Rounds) -> Result<bool> {
     let lab = Lab::new()?;
     let _service = traffic::service(&lab, &std::env::current_exe()?)?;
     // What is slow only once (caches, routes, neighbours) must not count.

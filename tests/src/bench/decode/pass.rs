@@ -9,13 +9,11 @@ use shadow_userspace::{
     capture::file::{FileSource, Input},
     ledger::{DropReason, Ledger},
     pipeline::{ExchangeEvent, ExchangePipeline, ExchangeSink, PipelineLimits, Sampler},
+    tap::read_file,
 };
 
 /// More than the benchmark has.
 const MAX_FLOWS: usize = 200_000;
-
-/// Segments between two looks at the clock.
-const BATCH: u64 = 256;
 
 /// What came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,17 +39,7 @@ pub fn pass(path: &Path) -> Result<Counts> {
     let limits = PipelineLimits { max_flows: MAX_FLOWS, ..PipelineLimits::default() };
     let (ledger, budget) = (Ledger::new(), MemoryBudget::new(256 << 20));
     let mut pipeline = ExchangePipeline::new(limits, ledger, budget, Sampler::all(), CountingSink::default());
-    let mut segments = 0_u64;
-    while let Some(segment) = source.next()? {
-        pipeline.segment(&segment);
-        segments += 1;
-        if segments.is_multiple_of(BATCH) {
-            pipeline.tick(segment.timestamp_ns);
-        }
-        for note in pipeline.take_notes() {
-            source.tell(&note);
-        }
-    }
+    read_file(&mut source, &mut pipeline, |_| true)?;
     let resident_bytes = resident()?;
     pipeline.finish(DropReason::Incomplete);
     Ok(Counts { resident_bytes, ..pipeline.sink().counts })
