@@ -5,6 +5,8 @@
 
 mod event;
 mod history;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod model;
 mod part;
 mod reassembly;
 mod seq;

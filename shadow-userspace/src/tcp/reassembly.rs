@@ -268,5 +268,4 @@ impl Reassembler {
 }
 
 #[cfg(test)]
-#[path = "reassembly_tests.rs"]
 mod tests;
