@@ -12,6 +12,8 @@ pub mod budget;
 pub mod capture;
 pub mod cli;
 pub mod doctor;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod ledger;
 mod netlink;

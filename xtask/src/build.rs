@@ -44,7 +44,8 @@ pub fn release(targets: &[Target]) -> Result<PathBuf> {
     Ok(target_directory(&workspace).join("release"))
 }
 
-fn target_directory(workspace: &Path) -> PathBuf {
+/// Where cargo puts what it builds.
+pub fn target_directory(workspace: &Path) -> PathBuf {
     let set = env::var_os("CARGO_TARGET_DIR").filter(|value| !value.is_empty());
     set.map_or_else(|| workspace.join("target"), |set| workspace.join(set))
 }

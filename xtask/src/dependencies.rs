@@ -15,6 +15,7 @@ const ACCEPTED: &[&str] = &[
     "BSD-3-Clause",
     "ISC",
     "MIT",
+    "NCSA",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
@@ -33,7 +34,16 @@ pub fn check() -> Result<()> {
     }
     let mut command = machine::cargo();
     command.current_dir(&workspace);
-    command.args(["tree", "--workspace", "--locked", "--prefix", "none", "--format", "{l}|{p}"]);
+    command.args([
+        "tree",
+        "--workspace",
+        "--all-features",
+        "--locked",
+        "--prefix",
+        "none",
+        "--format",
+        "{l}|{p}",
+    ]);
     let output = command.output().context("cargo did not start")?;
     if !output.status.success() {
         bail!("`{}`: {}", machine::describe(&command), String::from_utf8_lossy(&output.stderr).trim());

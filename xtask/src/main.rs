@@ -1,4 +1,4 @@
-//! The developer's one entry point: `cargo xtask setup | build | demo | test | bench`.
+//! The developer's one entry point: `cargo xtask setup | build | demo | test | bench | fuzz`.
 //!
 //! It is compiled before anything else of the workspace, so it depends on little and leaves what needs more (namespaces,
 //! HTTP) to `shadow-lab`.
@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod demo;
 mod dependencies;
+mod fuzz;
 mod machine;
 mod setup;
 mod test;
@@ -35,6 +36,8 @@ enum Task {
     Test(test::Arguments),
     /// Measure a part of the agent in network namespaces, in release.
     Bench(bench::Arguments),
+    /// Try what comes to libFuzzer's mind on a part of the agent; without a name, list the parts.
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -58,5 +61,6 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
     }
 }

@@ -27,6 +27,8 @@ pub enum Need {
     Lab,
     /// To test.
     Test,
+    /// To fuzz.
+    Fuzz,
 }
 
 /// One thing that must be there.
@@ -48,8 +50,8 @@ enum Privilege {
     Refused,
 }
 
-fn steps() -> [Step; 10] {
-    use packages::{curl, ip, nginx, tcpdump, tshark, wrk};
+fn steps() -> [Step; 11] {
+    use packages::{cpp, curl, ip, nginx, tcpdump, tshark, wrk};
     [
         rust::compiler(),
         rust::linker(),
@@ -61,6 +63,7 @@ fn steps() -> [Step; 10] {
         packages::step("tcpdump", Need::Test, tcpdump::look, tcpdump::install, tcpdump::by_hand),
         packages::step("tshark", Need::Test, tshark::look, tshark::install, tshark::by_hand),
         rust::lints(),
+        packages::step("C++ compiler", Need::Fuzz, cpp::look, cpp::install, cpp::by_hand),
     ]
 }
 

@@ -6,7 +6,7 @@
 mod event;
 mod history;
 #[cfg(any(test, feature = "fuzzing"))]
-pub mod model;
+pub(crate) mod model;
 mod part;
 mod reassembly;
 mod seq;

@@ -50,6 +50,23 @@ program!(tcpdump, "tcpdump", super::install);
 // Its package would ask who may capture; unasked it leaves that to root, and the tests only read files with it.
 program!(tshark, "tshark", super::install);
 
+pub mod cpp {
+    //! A C++ compiler, under the name that build scripts know it by.
+    use super::{Privilege, Result, machine};
+
+    pub fn look() -> Option<String> {
+        machine::program("c++").map(|found| found.display().to_string())
+    }
+
+    pub fn install(privilege: Privilege) -> Result<()> {
+        super::install(privilege, &["g++"])
+    }
+
+    pub fn by_hand() -> String {
+        "install the package g++ (or clang, as `c++`) with your distribution's tool".to_owned()
+    }
+}
+
 /// Installs packages by apt-get, as root. The package lists are refreshed once, if it fails without.
 pub fn install(privilege: Privilege, packages: &[&str]) -> Result<()> {
     let apt_get = machine::program("apt-get").context("this distribution has no apt-get")?;

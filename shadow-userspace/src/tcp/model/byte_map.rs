@@ -220,8 +220,9 @@ impl ByteMap {
 
     /// The offsets of what waits.
     fn waiting(&self) -> impl Iterator<Item = i64> {
-        let stored = (0..).zip(&self.first_copies).skip(usize::try_from(self.next).unwrap_or(0));
-        stored.filter_map(|(offset, byte)| byte.map(|_| offset))
+        let index = usize::try_from(self.next).unwrap_or(usize::MAX);
+        let stored = self.first_copies.get(index..).unwrap_or_default();
+        (self.next..).zip(stored).filter_map(|(offset, byte)| byte.map(|_| offset))
     }
 
     fn first_copy(&self, offset: i64) -> Option<u8> {

@@ -175,7 +175,7 @@ impl Check {
 }
 
 /// The largest segment of a test, in bytes.
-pub const MAX_LEN: usize = 300;
+pub const MAX_LEN: usize = 64;
 
 /// What the real one gave in one step.
 #[derive(Default)]

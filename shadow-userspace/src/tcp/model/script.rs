@@ -18,8 +18,8 @@ pub fn run(data: &[u8]) {
     let mut check = Check::new(Setting {
         // The wrap is near.
         first: u32::MAX - u32::from(first) * 4,
-        max_bytes: usize::from(max_bytes) * 4,
-        history: usize::from(history) * 2,
+        max_bytes: usize::from(max_bytes),
+        history: usize::from(history),
         message: i64::from(message) + 1,
     });
     for _ in 0..MAX_STEPS {
@@ -65,7 +65,7 @@ impl Script<'_> {
     }
 
     fn len(&mut self) -> usize {
-        usize::from(self.byte()).min(MAX_LEN)
+        usize::from(self.byte()) % (MAX_LEN + 1)
     }
 
     fn flags(&mut self) -> u8 {

@@ -1,0 +1,29 @@
+//! What fuzz targets call: any bytes in, a panic where something that must hold does not.
+//!
+//! The targets themselves are in `fuzz/targets`, five lines each, and their corpus in `fuzz/corpus`. A new one needs an
+//! entry in [`TARGETS`], a file of its name there, its `[[bin]]` in `fuzz/Cargo.toml`, and a corpus; a test says what is
+//! missing. The same test runs every target on its corpus and on changed copies of it.
+
+mod http1;
+mod log;
+mod pieces;
+
+pub use http1::{requests as http1_requests, responses as http1_responses};
+
+/// Takes any bytes; panics where something doesn't hold.
+pub type Target = fn(&[u8]);
+
+/// Every target's name, and what it calls.
+pub const TARGETS: &[(&str, Target)] =
+    &[("http1_requests", http1_requests), ("http1_responses", http1_responses), ("reassembly", reassembly)];
+
+/// The reassembler beside its model.
+///
+/// # Panics
+/// If they differ.
+pub fn reassembly(data: &[u8]) {
+    crate::tcp::model::run(data);
+}
+
+#[cfg(test)]
+mod tests;
