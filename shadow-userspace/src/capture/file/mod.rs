@@ -153,7 +153,8 @@ impl FileSource {
                 },
             };
             if let Some(found) = self.look(&frame) {
-                self.stats.segments += 1;
+                // A connection's beginning that was made up is no packet.
+                self.stats.segments += u64::from(self.again.is_none());
                 return Ok(Some(found));
             }
         }
