@@ -20,41 +20,73 @@ const LIMITS: DecoderLimits = DecoderLimits {
 /// Room for a section grows by doubling.
 const MAX_MEMORY: usize = 2 * LIMITS.max_head_bytes;
 
-/// What a client sends, whole and in pieces.
+/// What a client sends: whole, in pieces, and with a hole.
 ///
 /// # Panics
 /// If something doesn't hold.
 pub fn requests(data: &[u8]) {
     let pieces = Pieces::new(data);
-    let (whole, one) = read_requests([pieces.stream]);
-    let (log, other) = read_requests(pieces.iter());
-    assert_eq!(log, whole);
+    let mut whole = Requests::new();
+    whole.push(pieces.stream);
+    let mut other = Requests::new();
+    pieces.iter().for_each(|piece| other.push(piece));
+    assert_eq!(other.log, whole.log);
     let ends = |decoder: &RequestDecoder| (decoder.is_idle(), decoder.is_dead(), decoder.bytes_after_last());
-    assert_eq!(ends(&other), ends(&one));
+    assert_eq!(ends(&other.decoder), ends(&whole.decoder));
+
+    let (at, missing) = pieces.hole();
+    let (before, after) = pieces.stream.split_at_checked(at).unwrap_or((pieces.stream, &[]));
+    let mut holed = Requests::new();
+    holed.push(before);
+    if missing > 0 && holed.decoder.can_skip(missing as u64) {
+        holed.skip(missing);
+        holed.push(after.get(missing..).unwrap_or_default());
+        assert_eq!(holed.log.frame(), whole.log.frame());
+        assert_eq!(holed.log.body_bytes() + missing, whole.log.body_bytes());
+    }
 }
 
-fn read_requests<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Log, RequestDecoder) {
-    let (mut log, mut decoder) = (Log::default(), RequestDecoder::new(LIMITS));
-    for piece in pieces {
-        decoder.push(piece, |event| match event {
-            RequestEvent::Start => log.add(Told::Start, b""),
-            RequestEvent::Head(head) => log.head(
-                head.raw(),
-                match head.framing() {
-                    BodyFraming::None => Some(0),
-                    BodyFraming::Length(length) => Some(length),
-                    BodyFraming::Chunked => None,
-                },
-            ),
-            RequestEvent::Body(bytes) => log.add(Told::Body, bytes),
-            RequestEvent::Trailers(fields) => log.trailers(&fields),
-            RequestEvent::End => log.add(Told::End, b""),
-            RequestEvent::Failed(reason) => log.add(Told::Last, reason.label().as_bytes()),
-            RequestEvent::NotHttp1(protocol) => log.add(Told::Last, format!("{protocol:?}").as_bytes()),
-        });
+/// A decoder, and what it told.
+struct Requests {
+    decoder: RequestDecoder,
+    log: Log,
+}
+
+impl Requests {
+    fn new() -> Self {
+        Self { decoder: RequestDecoder::new(LIMITS), log: Log::default() }
+    }
+
+    fn push(&mut self, piece: &[u8]) {
+        let Self { decoder, log } = self;
+        decoder.push(piece, |event| tell_request(log, event));
         assert!(decoder.memory() <= MAX_MEMORY, "{}", decoder.memory());
     }
-    (log, decoder)
+
+    fn skip(&mut self, bytes: usize) {
+        let Self { decoder, log } = self;
+        log.hole(bytes as u64);
+        decoder.skip(bytes as u64, |event| tell_request(log, event));
+    }
+}
+
+fn tell_request(log: &mut Log, event: RequestEvent<'_>) {
+    match event {
+        RequestEvent::Start => log.add(Told::Start, b""),
+        RequestEvent::Head(head) => log.head(
+            head.raw(),
+            match head.framing() {
+                BodyFraming::None => Some(0),
+                BodyFraming::Length(length) => Some(length),
+                BodyFraming::Chunked => None,
+            },
+        ),
+        RequestEvent::Body(bytes) => log.add(Told::Body, bytes),
+        RequestEvent::Trailers(fields) => log.trailers(&fields),
+        RequestEvent::End => log.add(Told::End, b""),
+        RequestEvent::Failed(reason) => log.add(Told::Last, reason.label().as_bytes()),
+        RequestEvent::NotHttp1(protocol) => log.add(Told::Last, format!("{protocol:?}").as_bytes()),
+    }
 }
 
 /// What a server sends: whole, in pieces, and with a hole. The first byte says what the first four responses answer.

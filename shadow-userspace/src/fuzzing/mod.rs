@@ -4,18 +4,34 @@
 //! entry in [`TARGETS`], a file of its name there, its `[[bin]]` in `fuzz/Cargo.toml`, and a corpus; a test says what is
 //! missing. The same test runs every target on its corpus and on changed copies of it.
 
+mod capture;
 mod http1;
 mod log;
 mod pieces;
 
+pub use capture::{capture_file as pcap, capture_file as pcapng};
 pub use http1::{requests as http1_requests, responses as http1_responses};
 
 /// Takes any bytes; panics where something doesn't hold.
 pub type Target = fn(&[u8]);
 
 /// Every target's name, and what it calls.
-pub const TARGETS: &[(&str, Target)] =
-    &[("http1_requests", http1_requests), ("http1_responses", http1_responses), ("reassembly", reassembly)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("http1_requests", http1_requests),
+    ("http1_responses", http1_responses),
+    ("packet_headers", packet_headers),
+    ("pcap", pcap),
+    ("pcapng", pcapng),
+    ("reassembly", reassembly),
+];
+
+/// A frame's way to its TCP segment.
+///
+/// # Panics
+/// If what is found isn't in the frame.
+pub fn packet_headers(data: &[u8]) {
+    crate::capture::file::packet_headers(data);
+}
 
 /// The reassembler beside its model.
 ///

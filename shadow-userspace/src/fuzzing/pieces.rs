@@ -3,7 +3,7 @@
 /// The first two bytes of what a target gets say how the rest is cut.
 #[derive(Clone, Copy)]
 pub(super) struct Pieces<'a> {
-    seed: u32,
+    pub(super) seed: u32,
     /// The whole stream.
     pub(super) stream: &'a [u8],
 }

@@ -8,6 +8,8 @@
 mod error;
 mod follow;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod link;
 mod packet;
 mod pcap;
@@ -28,6 +30,8 @@ use self::{
 use crate::{capture::Segment, pipeline::Note};
 
 pub use error::{Damage, FileError, FileProblem, Foreign};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzzing::packet_headers;
 pub use stats::FileStats;
 
 /// Where a capture file comes from.
