@@ -188,7 +188,7 @@ fn tell(log: &mut Log, event: ResponseEvent<'_>, to: ResponseTo) -> bool {
             match head.framing(to) {
                 Ok(ResponseFraming::None | ResponseFraming::Tunnel) => Some(0),
                 Ok(ResponseFraming::Length(length)) => Some(length),
-                Ok(ResponseFraming::Chunked | ResponseFraming::Close) => None,
+                Ok(ResponseFraming::Chunked | ResponseFraming::Close | ResponseFraming::Unknown) => None,
                 Err(error) => panic!("a head that tells no framing: {error}"),
             },
         ),

@@ -36,6 +36,8 @@ pub enum ResponseTo {
     Upgrade,
     /// Any other.
     Other,
+    /// One whose method wasn't seen: where the answer ends isn't known.
+    Unknown,
 }
 
 /// How a response's body is delimited (RFC 9112 section 6.3).
@@ -51,6 +53,8 @@ pub enum ResponseFraming {
     Close,
     /// No body, and nothing of HTTP after it.
     Tunnel,
+    /// As the method of the request says, which isn't known.
+    Unknown,
 }
 
 /// Why bytes are no head that can be relied on.

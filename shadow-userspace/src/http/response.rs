@@ -242,6 +242,7 @@ impl ResponseDecoder {
                 on_event(ResponseEvent::Tunnel);
                 State::Dead
             }
+            ResponseFraming::Unknown => return Err(DropReason::Ambiguous),
         };
         Ok(false)
     }

@@ -84,6 +84,9 @@ impl ResponseHead {
             (101, ResponseTo::Upgrade) | (200..=299, ResponseTo::Connect) => ResponseFraming::Tunnel,
             (101, _) => return Err(HeadError::Unasked),
             (100..=199 | 204 | 304, _) | (_, ResponseTo::Head) => ResponseFraming::None,
+            (_, ResponseTo::Unknown) if self.layout.framing != ResponseFraming::Length(0) => {
+                ResponseFraming::Unknown
+            }
             _ => self.layout.framing,
         })
     }

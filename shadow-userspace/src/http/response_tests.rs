@@ -148,6 +148,19 @@ fn answers_to_head_have_no_body() {
 }
 
 #[test]
+fn without_the_method_only_answers_that_have_no_body_either_way_have_an_end() {
+    let unknown = [ResponseTo::Unknown];
+    for lines in ["Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n", ""] {
+        check_to(&unknown, &(ok(lines, "") + EMPTY), &["200", "failed ambiguous"]);
+    }
+    for status in ["200 OK\r\nContent-Length: 0", "204 No", "304 Not\r\nContent-Length: 5"] {
+        let answer = format!("HTTP/1.1 100 C\r\n\r\nHTTP/1.1 {status}\r\n\r\n");
+        check_to(&unknown, &answer, &["interim 100", &status[..3], "end"]);
+    }
+    check_to(&unknown, "HTTP/1.1 101 S\r\n\r\n", &["failed ambiguous"]);
+}
+
+#[test]
 fn interim_responses_precede_the_final_one() {
     use ResponseTo::{Connect, Head, Upgrade};
     let early =

@@ -27,11 +27,13 @@ const MAX_WAITING: usize = 256;
 pub struct Exchanges<E> {
     /// In the order of their requests. Of all but the last the request is over; of all but the first no response came.
     waiting: SmallVec<[Waiting<E>; 1]>,
+    /// Whether so many waited that it isn't known any more whom a response answers.
+    overflowed: bool,
 }
 
 impl<E> Default for Exchanges<E> {
     fn default() -> Self {
-        Self { waiting: SmallVec::new() }
+        Self { waiting: SmallVec::new(), overflowed: false }
     }
 }
 
@@ -188,6 +190,7 @@ impl<E> Exchanges<E> {
         self.drop_open(DropReason::Unconfirmed, at, shared);
         if self.waiting.len() >= MAX_WAITING {
             self.no_more_responses(DropReason::MemoryLimit, at, shared);
+            self.overflowed = true;
         }
         let (exchange, request) = match shared.draw(at, run) {
             Draw::Sampled => (Some(shared.sink.begin(at.flow, at.ns)), Request::Open),
@@ -197,7 +200,8 @@ impl<E> Exchanges<E> {
             }
             Draw::Passed | Draw::Ignored => (None, Request::Skipped),
         };
-        let (to, response) = (ResponseTo::Other, Response::Awaited);
+        let response = if self.overflowed { Response::Over } else { Response::Awaited };
+        let to = ResponseTo::Unknown;
         self.waiting.push(Waiting { exchange, to, request, response, held: None });
     }
 

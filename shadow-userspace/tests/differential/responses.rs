@@ -89,7 +89,7 @@ async fn exchange(
     let (method, target) = match to {
         ResponseTo::Head => (Method::HEAD, "/"),
         ResponseTo::Connect => (Method::CONNECT, "a:1"),
-        ResponseTo::Upgrade | ResponseTo::Other => (Method::GET, "/"),
+        ResponseTo::Upgrade | ResponseTo::Other | ResponseTo::Unknown => (Method::GET, "/"),
     };
     let mut request = Request::builder().method(method).uri(target).header("host", "a");
     if to == ResponseTo::Upgrade {

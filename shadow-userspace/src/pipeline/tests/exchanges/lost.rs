@@ -32,6 +32,15 @@ fn what_the_capture_lost() {
             &["POST /open ab !gap -> 200 ok.", "GET /next . -> 204 ."],
         ),
         (
+            "within a head: the method isn't known, which may be HEAD",
+            |talk| {
+                talk.client("HEAD / HTTP/1.1\r\nHost: ").lose_request("a\r\n\r\n");
+                talk.service("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n").client.enter(OPENED);
+                talk.client(&get("/2")).service(OK).client(&get("/3")).service(NO_CONTENT);
+            },
+            &[" !gap -> 200  !ambiguous", "GET /2 . -> 200 ok.", "GET /3 . -> 204 ."],
+        ),
+        (
             "a whole request",
             |talk| {
                 talk.client(&get("/1")).service(OK).lose_request(&get("/2")).service(OK).client.enter(OPENED);
