@@ -73,7 +73,8 @@ impl Source for Live {
 
     fn tell(&mut self, notes: &mut dyn Iterator<Item = Note>) {
         let control = self.control();
-        for Note { flow, resync } in notes {
+        // The kernel heeded at once where a request begins, also if the flow was forgotten since.
+        for Note { flow, resync, .. } in notes.filter(|note| !note.is_forgotten) {
             if let Err(error) = control.resync(&flow, resync) {
                 // The kernel goes on exporting what nobody needs; requests are found all the same.
                 tracing::debug!("a note to the kernel is lost: {error}");

@@ -187,7 +187,7 @@ async fn the_source_is_told_where_requests_end() {
     let (summary, _) = supervise(source, String::new(), None, &options, once(stop)).await.unwrap();
     let next = 100 + u32::try_from(TALK.len()).unwrap();
     let resync = Resync { run: 100, next, what: Resync::RESUME };
-    assert_eq!(*told.lock().unwrap(), [Note { flow: segment(0, 0, b"").flow, resync }]);
+    assert_eq!(*told.lock().unwrap(), [Note { flow: segment(0, 0, b"").flow, resync, is_forgotten: false }]);
     assert_eq!(summary.flows.requests_framed, 1);
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use shadow_common::{
-    Direction, FlowKey, Resync, marks,
+    Direction, FlowKey, marks,
     tcp_flags::{FIN, RST},
 };
 
@@ -189,10 +189,7 @@ impl<A> Flow<A> {
     {
         if after(self.last_seen_ns, shared.limits.idle_timeout) <= now_ns {
             shared.stats.flows_evicted += 1;
-            let resumed = self.stream.is_idle() && self.run.is_resumed_at(self.stream.reassembler.next_seq());
-            if self.phase == Phase::Followed && !resumed {
-                self.tell(self.run.give_up(Resync::LOST), shared);
-            }
+            self.be_forgotten(shared);
             return After::Remove;
         }
         let is_over = |since| after(since, shared.limits.hole_timeout) <= now_ns;

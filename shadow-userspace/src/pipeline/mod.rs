@@ -266,7 +266,7 @@ impl<S> Shared<S> {
     /// Tells the kernel, if the run of `record` is open, that nobody follows it.
     fn decline(&mut self, record: &Segment<'_>) {
         if let Some(resync) = CurrentRun::new(record.run).give_up(Resync::LOST) {
-            self.notes.push(Note { flow: record.flow, resync }, None);
+            self.notes.push(Note { flow: record.flow, resync, is_forgotten: false }, None);
         }
     }
 }

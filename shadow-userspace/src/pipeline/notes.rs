@@ -17,6 +17,9 @@ pub struct Note {
     pub flow: FlowKey,
     /// The run, and what is known of it.
     pub resync: Resync,
+    /// Whether the pipeline has forgotten the flow, between two requests: the next begins as [`Resync::RESUME`] says, and
+    /// has to be in a run that begins there.
+    pub is_forgotten: bool,
 }
 
 /// The notes that were not told yet.
@@ -60,7 +63,11 @@ mod tests {
     use super::*;
 
     fn note(run: u32) -> Note {
-        Note { flow: FlowKey::default(), resync: Resync { run, next: 0, what: Resync::LOST } }
+        Note {
+            flow: FlowKey::default(),
+            resync: Resync { run, next: 0, what: Resync::LOST },
+            is_forgotten: false,
+        }
     }
 
     fn told(notes: &mut Notes) -> Vec<u32> {

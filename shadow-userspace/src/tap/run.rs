@@ -144,12 +144,13 @@ pub fn read_file<S, A: Assemble<S>>(
     while let Some(segment) = source.next()? {
         let now_ns = segment.timestamp_ns;
         pipeline.segment(&segment);
-        for note in pipeline.take_notes() {
-            source.tell(&note);
-        }
-        if now_ns >= due_ns {
+        // Also where time goes back, as in files that were put together.
+        if now_ns >= due_ns || due_ns - now_ns > TICK_NS {
             due_ns = now_ns.saturating_add(TICK_NS);
             pipeline.tick(now_ns);
+        }
+        for note in pipeline.take_notes() {
+            source.tell(&note);
         }
         if !goes_on(pipeline.sink_mut()) {
             break;

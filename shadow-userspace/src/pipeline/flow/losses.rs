@@ -100,9 +100,27 @@ impl<A> Flow<A> {
         if fin_seen { self.leave(shared) } else { After::Keep }
     }
 
+    /// Says how to go on with a flow of which nothing is known any more.
+    pub(super) fn be_forgotten<S>(&mut self, shared: &mut Shared<S>)
+    where
+        A: Assemble<S>,
+    {
+        let next = self.stream.reassembler.next_seq();
+        let is_known = self.stream.is_idle() && self.run.is_resumed_at(next);
+        if self.phase == Phase::Followed && !is_known {
+            self.tell(self.run.give_up(Resync::LOST), shared);
+        } else if self.phase == Phase::Followed
+            && let Some(resync) = self.run.give_up(Resync::RESUME)
+        {
+            let resync = Resync { next: next.0, ..resync };
+            shared.notes.push(Note { flow: self.key, resync, is_forgotten: true }, self.note);
+        }
+    }
+
     pub(super) fn tell<S>(&mut self, resync: Option<Resync>, shared: &mut Shared<S>) {
         if let Some(resync) = resync {
-            self.note = Some(shared.notes.push(Note { flow: self.key, resync }, self.note));
+            let note = Note { flow: self.key, resync, is_forgotten: false };
+            self.note = Some(shared.notes.push(note, self.note));
         }
     }
 }

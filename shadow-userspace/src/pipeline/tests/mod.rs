@@ -117,7 +117,8 @@ impl Rig {
     /// What the kernel is told, as (run, what, next), both places as offsets of the clients' streams.
     fn notes(&mut self) -> Vec<(u32, &'static str, u32)> {
         let offset = |seq: u32| seq.wrapping_sub(FIRST);
-        let told = |Note { resync: Resync { run, next, what }, .. }| match what {
+        let told = |Note { resync: Resync { run, next, what }, is_forgotten, .. }| match what {
+            Resync::RESUME if is_forgotten => (offset(run), "forgotten", offset(next)),
             Resync::RESUME => (offset(run), "resume", offset(next)),
             Resync::LEAVE => (offset(run), "leave", next),
             _ => (offset(run), "lost", next),

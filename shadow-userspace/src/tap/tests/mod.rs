@@ -1,5 +1,6 @@
 //! The sink, driven with the events that the pipeline gives.
 
+mod files;
 mod har;
 mod json;
 mod pipeline;

@@ -125,7 +125,11 @@ impl Flow {
     /// The pipeline says how a run goes on.
     pub(super) fn tell(&mut self, resync: &Resync) {
         if resync.run == self.run_start && self.has_run() {
-            self.phase = if resync.what == Resync::LEAVE { Phase::Left } else { Phase::Lost };
+            match resync.what {
+                Resync::LEAVE => self.phase = Phase::Left,
+                Resync::RESUME if matches!(self.phase, Phase::Known) => self.run_start = resync.next,
+                _ => self.phase = Phase::Lost,
+            }
         }
     }
 

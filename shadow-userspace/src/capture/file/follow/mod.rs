@@ -86,10 +86,11 @@ impl Follower {
         }
     }
 
-    /// Heeds what the pipeline says of a flow's run. That requests ended is no news: the run is open.
+    /// Heeds what the pipeline says of a flow's run. That requests ended is no news, as the run is open; unless the
+    /// pipeline has forgotten it.
     #[inline]
     pub(super) fn tell(&mut self, note: &Note) {
-        if note.resync.what == shadow_common::Resync::RESUME {
+        if note.resync.what == shadow_common::Resync::RESUME && !note.is_forgotten {
             return;
         }
         let FlowKey { client_addr, service_addr, client_port, service_port } = note.flow;

@@ -105,6 +105,19 @@ fn what_is_not_wanted_is_left() {
 }
 
 #[test]
+fn a_run_begins_where_a_forgotten_connection_goes_on() {
+    let mut rig = Rig::new(&[80]);
+    rig.connect().exchange();
+    rig.note(0, Resync::RESUME, GET_LEN, false);
+    assert_eq!(rig.client(GET_LEN, OK_LEN, GET), "0 SO");
+    assert_eq!(rig.service(OK_LEN, 2 * GET_LEN, OK), "0 S");
+    rig.note(0, Resync::RESUME, 2 * GET_LEN, true);
+    let start = 2 * GET_LEN;
+    assert_eq!(rig.client(start, 2 * OK_LEN, GET), format!("{start} SO"));
+    assert_eq!(rig.service(2 * OK_LEN, start + GET_LEN, OK), format!("{start} S"));
+}
+
+#[test]
 fn without_ports_the_bytes_say_who_is_the_client() {
     let turned = |packet: Packet<'static>| Packet { source: packet.dest, dest: packet.source, ..packet };
     for (first, taken) in [

@@ -87,13 +87,18 @@ impl Rig {
     }
 
     fn tell(&mut self, run: u32, what: u32) {
+        self.note(run, what, 0, false);
+    }
+
+    fn note(&mut self, run: u32, what: u32, next: u32, is_forgotten: bool) {
         let flow = FlowKey {
             client_addr: CLIENT.addr,
             service_addr: SERVICE.addr,
             client_port: CLIENT.port,
             service_port: SERVICE.port,
         };
-        self.follower.tell(&Note { flow, resync: Resync { run: FIRST.wrapping_add(run), next: 0, what } });
+        let resync = Resync { run: FIRST.wrapping_add(run), next: FIRST.wrapping_add(next), what };
+        self.follower.tell(&Note { flow, resync, is_forgotten });
     }
 
     fn lose(&mut self) {
