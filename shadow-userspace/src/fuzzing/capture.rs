@@ -54,7 +54,8 @@ fn read(reader: impl Read + Send + 'static, ports: &[u16]) -> Held {
 /// Each packet is counted for one thing.
 fn assert_counted(stats: &FileStats) {
     let no_segments = stats.not_tcp + stats.unknown_link + stats.fragments + stats.malformed;
-    let left = stats.other_ports + stats.unknown_flow + stats.unplaced + stats.left_alone + stats.stray_syns;
+    let left = stats.other_ports + stats.unknown_flow + stats.unplaced + stats.left_alone;
+    let left = left + stats.stray_syns + stats.stray_resets;
     assert_eq!(stats.packets, stats.segments + no_segments + left, "{stats:?}");
 }
 

@@ -33,6 +33,8 @@ pub struct FileStats {
     pub left_alone: u64,
     /// SYNs within a living connection.
     pub stray_syns: u64,
+    /// Resets of a service that its client doesn't take: not where it is.
+    pub stray_resets: u64,
     /// Connections that began, or were met in mid-life.
     pub flows: u64,
     /// Connections that were forgotten because there were too many.

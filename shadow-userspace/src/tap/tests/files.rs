@@ -139,3 +139,25 @@ fn time_may_go_back() {
     other.client(&mut file, ACK, &get("/3"));
     assert_eq!(file.told(), ["/1 complete: 200 complete", "/2 gap: -", "/3 complete: -"]);
 }
+
+/// Not at the sender's place, or forged at it: the receiver didn't take them, as the connection goes on.
+#[test]
+fn resets_that_nobody_takes_cost_nothing() {
+    type Reset = fn(&mut Talk, &mut File);
+    let resets: [Reset; 4] = [
+        |talk, file| _ = Talk { service: 77, ..*talk }.service(file, RST, ""),
+        |talk, file| _ = Talk { client: 77, ..*talk }.client(file, RST, ""),
+        |talk, file| _ = Talk { client: talk.client + 5000, ..*talk }.client(file, RST, ""),
+        |talk, file| _ = talk.service(file, RST, ""),
+    ];
+    for (number, reset) in resets.iter().enumerate() {
+        let mut file = File::new();
+        let mut talk = file.connect(1);
+        talk.exchange(&mut file, "/1");
+        reset(&mut talk, &mut file);
+        talk.exchange(&mut file, "/2").exchange(&mut file, "/3");
+        let told = file.told();
+        assert_eq!(told.len(), 3, "{number}: {told:?}");
+        assert!(told.iter().all(|told| told.ends_with(" complete: 200 complete")), "{number}: {told:?}");
+    }
+}

@@ -17,6 +17,9 @@ use crate::{
     tcp::Seq,
 };
 
+/// The largest window that TCP can offer (RFC 7323 section 2.3).
+const MAX_WINDOW: i32 = 1 << 30;
+
 #[derive(Debug)]
 pub(super) struct Flow {
     key: FlowKey,
@@ -160,7 +163,9 @@ impl Flow {
             Phase::Candidate(_) => marks::SAMPLED | marks::OPEN | marks::UNCONFIRMED,
             Phase::Lost | Phase::Left => 0,
         };
-        self.pass(packet, Direction::ToService, mark, context)
+        let verdict = self.pass(packet, Direction::ToService, mark, context);
+        self.heed_reset(packet);
+        verdict
     }
 
     /// Takes a packet of the service's.
@@ -170,6 +175,10 @@ impl Flow {
             && let Some(verdict) = self.accept(packet, context)
         {
             return verdict;
+        }
+        if packet.flags & RST != 0 && !self.may_reset(packet) {
+            context.stats.stray_resets += 1;
+            return Verdict::Leave;
         }
         self.ends.service_fin |= packet.flags & FIN != 0;
         self.ends.reset |= packet.flags & RST != 0;
@@ -182,7 +191,24 @@ impl Flow {
         if packet.payload_len > 0 {
             mark = self.service_payload(packet, context).unwrap_or(mark);
         }
-        self.pass(packet, Direction::FromService, mark, context)
+        let verdict = self.pass(packet, Direction::FromService, mark, context);
+        self.heed_reset(packet);
+        verdict
+    }
+
+    /// Whether the client may take this reset of the service's: at its place (RFC 5961 section 3), or ahead of what was
+    /// captured.
+    fn may_reset(&self, packet: &Packet<'_>) -> bool {
+        let ahead = self.service_end.map_or(0, |end| Seq(packet.seq).ahead_of(end));
+        (0..MAX_WINDOW).contains(&ahead)
+    }
+
+    /// The pipeline takes a reset for the end of the connection. If it goes on all the same, the receiver did not take it,
+    /// and where the next request begins is to be searched.
+    fn heed_reset(&mut self, packet: &Packet<'_>) {
+        if packet.flags & RST != 0 && self.has_run() {
+            self.phase = Phase::Lost;
+        }
     }
 
     /// Whether the service acknowledges bytes of a connection of which none was seen. The pipeline knows nothing of such
