@@ -44,6 +44,11 @@ pub(crate) trait Source: Send + 'static {
         false
     }
 
+    /// Whether time passes by its segments alone, at whatever pace they are handed out.
+    fn tells_time(&self) -> bool {
+        false
+    }
+
     /// What became of the packets, if they are a file's.
     fn file_stats(&self) -> Option<FileStats> {
         None
@@ -186,7 +191,8 @@ fn follow<S: Source, K: RequestSink>(
         if drained == Drained::Over {
             break;
         }
-        if let Some(now_ns) = clock.now() {
+        let now_ns = if source.tells_time() { clock.last_ns } else { clock.now() };
+        if let Some(now_ns) = now_ns {
             pipeline.tick(now_ns);
         }
         source.tell(&mut pipeline.take_notes());
@@ -236,6 +242,8 @@ impl Losses {
 #[derive(Default)]
 pub(crate) struct CaptureClock {
     latest_ns: Option<u64>,
+    /// What the last segment said.
+    last_ns: Option<u64>,
     /// When `latest_ns` was noticed; behind a full ring that is later than it happened, so no flow times out early.
     noticed: Option<Instant>,
 }
@@ -243,6 +251,7 @@ pub(crate) struct CaptureClock {
 impl CaptureClock {
     pub(crate) fn saw(&mut self, timestamp_ns: u64) {
         self.latest_ns = self.latest_ns.max(Some(timestamp_ns));
+        self.last_ns = Some(timestamp_ns);
         self.noticed = None;
     }
 

@@ -1,6 +1,7 @@
 //! A capture file as the source of requests: takes its segments, gives them at the capture's pace.
 //!
-//! The spacing is the capture's, divided by the speed, counted from the first segment, so that no delay adds up.
+//! The spacing is the capture's, divided by the speed, counted from the first segment, so that no delay adds up. Where
+//! the capture's time goes back, it is counted from there.
 
 use std::{
     fmt,
@@ -70,12 +71,26 @@ impl fmt::Display for Speed {
 pub(super) struct Replay {
     file: FileSource,
     speed: Speed,
-    /// When the first segment was captured, and when it was handed out.
-    began: Option<(u64, Instant)>,
+    /// None before the first segment.
+    pace: Option<Pace>,
     /// A segment that isn't due yet.
     held: Option<Held>,
     is_over: bool,
 }
+
+/// What segments are counted from.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// When the first was captured.
+    first_ns: u64,
+    /// When it was handed out.
+    began: Instant,
+    /// When the latest was captured.
+    latest_ns: u64,
+}
+
+/// What goes back by more isn't late, but of another capture, or clock.
+const REORDERING: Duration = Duration::from_secs(1);
 
 /// A segment with its payload.
 #[derive(Debug)]
@@ -87,17 +102,22 @@ struct Held {
 impl Replay {
     pub(super) fn open(options: &ReplayOptions) -> Result<Self, FileError> {
         let file = FileSource::open(&options.input, &options.ports)?;
-        Ok(Self { file, speed: options.speed, began: None, held: None, is_over: false })
+        Ok(Self { file, speed: options.speed, pace: None, held: None, is_over: false })
     }
 }
 
 /// How long it is until a segment with this time is due.
-fn until_due(began: &mut Option<(u64, Instant)>, speed: Speed, timestamp_ns: u64) -> Duration {
+fn until_due(pace: &mut Option<Pace>, speed: Speed, timestamp_ns: u64) -> Duration {
     let Speed::Times(factor) = speed else { return Duration::ZERO };
-    let (first_ns, began) = *began.get_or_insert_with(|| (timestamp_ns, Instant::now()));
-    let since = Duration::from_nanos(timestamp_ns.saturating_sub(first_ns)).as_secs_f64();
+    let anew = Pace { first_ns: timestamp_ns, began: Instant::now(), latest_ns: timestamp_ns };
+    let pace = pace.get_or_insert(anew);
+    if Duration::from_nanos(pace.latest_ns.saturating_sub(timestamp_ns)) > REORDERING {
+        *pace = anew;
+    }
+    pace.latest_ns = pace.latest_ns.max(timestamp_ns);
+    let since = Duration::from_nanos(timestamp_ns.saturating_sub(pace.first_ns)).as_secs_f64();
     let due = Duration::try_from_secs_f64(since / factor).unwrap_or(Duration::MAX);
-    due.saturating_sub(began.elapsed())
+    due.saturating_sub(pace.began.elapsed())
 }
 
 impl Source for Replay {
@@ -107,7 +127,7 @@ impl Source for Replay {
             return Ok(Drained::Over);
         }
         if let Some(held) = &self.held {
-            let left = until_due(&mut self.began, self.speed, held.segment.timestamp_ns);
+            let left = until_due(&mut self.pace, self.speed, held.segment.timestamp_ns);
             thread::sleep(left.min(wait));
             if left <= wait {
                 each(&Segment { payload: &held.payload, ..held.segment });
@@ -119,7 +139,7 @@ impl Source for Replay {
             self.is_over = true;
             return Ok(Drained::Over);
         };
-        if until_due(&mut self.began, self.speed, segment.timestamp_ns).is_zero() {
+        if until_due(&mut self.pace, self.speed, segment.timestamp_ns).is_zero() {
             each(&segment);
             return Ok(Drained::Handed(1));
         }
@@ -138,6 +158,10 @@ impl Source for Replay {
 
     fn can_wait(&self) -> bool {
         self.speed == Speed::Max
+    }
+
+    fn tells_time(&self) -> bool {
+        true
     }
 
     fn file_stats(&self) -> Option<FileStats> {

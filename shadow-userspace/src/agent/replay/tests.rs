@@ -95,14 +95,17 @@ async fn the_spacing_is_the_captures() {
 
 #[test]
 fn segments_are_due_relative_to_the_first() {
-    let mut began = None;
+    let mut pace = None;
     let speed = Speed::Times(10.0);
-    assert_eq!(until_due(&mut began, speed, 5000 * MS), Duration::ZERO);
-    let left = until_due(&mut began, speed, 65_000 * MS);
+    assert_eq!(until_due(&mut pace, speed, 5000 * MS), Duration::ZERO);
+    let left = until_due(&mut pace, speed, 65_000 * MS);
     assert!((Duration::from_secs(5)..=Duration::from_secs(6)).contains(&left), "{left:?}");
-    assert_eq!(until_due(&mut began, speed, 4000 * MS), Duration::ZERO, "captured out of order");
-    assert!(until_due(&mut began, Speed::Times(0.001), u64::MAX) > Duration::from_secs(1 << 40));
-    assert_eq!(until_due(&mut began, Speed::Max, u64::MAX), Duration::ZERO);
+    assert_eq!(until_due(&mut pace, speed, 4000 * MS), Duration::ZERO, "another capture");
+    assert_eq!(until_due(&mut pace, speed, 3500 * MS), Duration::ZERO, "captured out of order");
+    let left = until_due(&mut pace, speed, 64_000 * MS);
+    assert!((Duration::from_secs(5)..=Duration::from_secs(6)).contains(&left), "{left:?}");
+    assert!(until_due(&mut pace, Speed::Times(0.001), u64::MAX) > Duration::from_secs(1 << 40));
+    assert_eq!(until_due(&mut pace, Speed::Max, u64::MAX), Duration::ZERO);
 }
 
 #[tokio::test]
@@ -204,4 +207,24 @@ async fn a_lost_place_is_found_again() {
     assert!(mirrored.contains(&"/0".to_owned()) && mirrored.contains(&"/4".to_owned()), "{mirrored:?}");
     assert!(!mirrored.contains(&"/1".to_owned()), "{mirrored:?}");
     assert_eq!(summary.requests.mirrored(), mirrored.len() as u64);
+}
+
+/// Slower than it was captured, or with times that go back: what is sent again in time is not a hole.
+#[tokio::test]
+async fn time_is_the_captures() {
+    let (peer, _received) = Peer::recording().await;
+    let text = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    let syn = Tcp { seq: 0, ack: 0, flags: SYN, ..Tcp::default() };
+    let (end, start) = (Tcp { seq: 11, payload: &text[10..], ..Tcp::default() }, &text[..10]);
+    let start = Tcp { payload: start, ..Tcp::default() };
+    let other = Tcp { source: (3, 9), ..syn };
+    // The hole lasts 4 ms of the capture, and 4 s of the replay.
+    let slow = file("slow", &[(0, syn), (1, end), (5, start)]);
+    let back = file("back", &[(7_200_000, other), (0, syn), (1, end), (2, other), (5, start)]);
+    for (file, speed) in [(&slow, Speed::Times(0.001)), (&back, Speed::Times(1.0))] {
+        let (summary, end) =
+            replay(&options(file, speed), &tests::options(peer.upstream()), tests::never()).await;
+        end.unwrap();
+        assert_ledger(&summary.requests, &[("mirrored", 1)]);
+    }
 }
