@@ -16,7 +16,7 @@ use crate::{
     ledger::DropReason,
     tcp::{End, Reassembler, Seq, Standing, StreamEvent},
 };
-use shadow_common::tcp_flags::{ACK, URG};
+use shadow_common::tcp_flags::{ACK, SYN, URG};
 
 #[derive(Debug)]
 pub(super) struct Responses {
@@ -109,6 +109,10 @@ impl Responses {
         assembly: &mut A,
         shared: &mut Shared<S>,
     ) {
+        // The request came with the SYN (RFC 7413), which acknowledges nothing.
+        if self.place == Place::Unknown && segment.has(SYN) && segment.has(ACK) {
+            self.begin(Seq(segment.first_seq()));
+        }
         if self.place != Place::Known {
             return;
         }
@@ -214,6 +218,8 @@ impl Responses {
         shared: &mut Shared<S>,
     ) {
         self.place = place;
+        // Of a request that isn't followed any more.
+        self.declined = false;
         self.reassembler.stop();
         self.decoder.reset();
         self.hole_since_ns = None;

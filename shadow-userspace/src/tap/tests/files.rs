@@ -161,3 +161,12 @@ fn resets_that_nobody_takes_cost_nothing() {
         assert!(told.iter().all(|told| told.ends_with(" complete: 200 complete")), "{number}: {told:?}");
     }
 }
+
+#[test]
+fn a_request_may_come_with_the_syn() {
+    let mut file = File::new();
+    let mut talk = Talk { port: 1, client: 1000, service: 5000 };
+    talk.client(&mut file, SYN, &get("/1")).service(&mut file, SYN | ACK, "").client(&mut file, ACK, "");
+    talk.service(&mut file, ACK, OK).exchange(&mut file, "/2");
+    assert_eq!(file.told(), ["/1 complete: 200 complete", "/2 complete: 200 complete"]);
+}

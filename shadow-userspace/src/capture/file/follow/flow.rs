@@ -279,7 +279,9 @@ impl Flow {
     #[cold]
     fn accept(&mut self, packet: &Packet<'_>, context: &mut Context<'_>) -> Option<Verdict> {
         let isn = packet.ack.wrapping_sub(1);
-        if matches!(self.phase, Phase::Known) && self.run_start == packet.ack {
+        // It may take what came with the SYN (RFC 7413).
+        let takes_data = self.service_end.is_none() && self.client_end == Some(Seq(packet.ack));
+        if matches!(self.phase, Phase::Known) && (self.run_start == packet.ack || takes_data) {
             let first = Seq(packet.seq) + 1;
             if self.service_end.is_none() {
                 (self.service_end, self.asked_at) = (Some(first), first);

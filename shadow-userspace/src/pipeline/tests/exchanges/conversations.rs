@@ -126,6 +126,17 @@ fn conversations() {
             &["POST /post ab. -> 200 ok.", "GET /2 . -> 204 ."],
         ),
         (
+            "a tunnel declined before a body that is lost says nothing of the next",
+            |talk| {
+                let upgrade = "Connection: Upgrade\r\nUpgrade: h2c\r\n";
+                talk.client(&post(&format!("{upgrade}{CHUNKED}"), "")).service(NO_CONTENT);
+                talk.lose_request("0\r\n\r\n").service(OK).client.enter(OPENED);
+                talk.client(&post(upgrade, "")).client(&get("/in/the/tunnel"));
+                talk.service("HTTP/1.1 101 Switching\r\n\r\n");
+            },
+            &["POST /post  !gap -> 204 .", "POST /post . -> 101 ."],
+        ),
+        (
             "CONNECT",
             |talk| {
                 talk.client("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
