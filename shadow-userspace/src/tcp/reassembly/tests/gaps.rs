@@ -75,6 +75,9 @@ fn gaps_can_be_skipped() {
         (&[at(2, "").fin()], &[GiveUp, Skip], "|<2>|<fin>"),
         (&[at(4, "e"), at(2, "").fin()], &[GiveUp, Skip], "|<2>|<fin>"),
         (&[at(0, "ab").cut(2).fin()], &[Skip], "ab<2>|<fin>"),
+        (&[at(0, "a"), at(2, "c"), at(4, "").fin()], &[GiveUp, Skip, GiveUp, Skip], "a|<1>|c|<1>|<fin>"),
+        // At a gap nothing more is given up.
+        (&[at(0, "a").cut(1), at(4, "e")], &[GiveUp, Skip, GiveUp, Skip], "a<1>|||<2>|e"),
         // Where nothing is missing, nothing is skipped.
         (&[at(0, "a")], &[Skip, GiveUp], "a||"),
         (&[at(0, "a").fin()], &[Skip, GiveUp, Acknowledged(9)], "a<fin>|||"),
@@ -93,6 +96,8 @@ fn limits_hold_at_a_gap_and_behind_it() {
     let many = [at(1, "b"), at(3, "defg"), at(7, "hijk"), at(11, "l")];
     assert_eq!(run_then(limits, &many, &[Skip, GiveUp, Skip]), "<1>|b|<1>|defg");
     assert_eq!(run_then(limits, &[at(1, "b"), at(3, "defgh")], &[Skip, Skip]), "<1>|b<1>|defgh");
+    // The one gap is told when the other was heeded.
+    assert_eq!(run_then(limits, &[at(0, "").cut(1), at(3, "defgh")], &[Skip, Skip]), "<1>|<2>|defgh");
     let ranges = ReassemblyLimits { max_bytes: 100, max_ranges: 2, history: 0 };
     let many = [at(1, "b"), at(3, "d"), at(5, "f"), at(7, "h"), at(9, "j")];
     // The last two come too late.
@@ -112,7 +117,8 @@ fn what_the_receiver_has_and_the_capture_has_not_is_a_gap() {
         (&[at(2, "c").fin()], &[Acknowledged(4), Skip], "|<2>|c<fin>"),
         (&[at(3, "").fin()], &[Acknowledged(4), Skip], "|<3>|<fin>"),
         // No window is that large.
-        (&[at(0, "a")], &[Acknowledged(2 + (1 << 30)), Acknowledged(i32::MIN), Acknowledged(-9)], "a|||"),
+        (&[at(0, "a")], &[Acknowledged(1 + (1 << 30)), Acknowledged(i32::MIN), Acknowledged(-9)], "a|||"),
+        (&[at(0, "a")], &[Acknowledged(1 << 30)], "a|<1073741823>"),
     ] {
         assert_eq!(run_then(ReassemblyLimits::default(), pieces, acts), seen);
     }

@@ -36,8 +36,12 @@ fn what_comes_again_in_an_open_message_is_compared() {
 
 #[test]
 fn nothing_is_kept_of_what_is_settled() {
-    let mut reassembler = Reassembler::new(Seq(ISN) + 1, ReassemblyLimits::default());
     let mut seen = String::new();
+    let no_history = ReassemblyLimits { history: 0, ..ReassemblyLimits::default() };
+    let mut reassembler = Reassembler::new(Seq(ISN) + 1, no_history);
+    at(0, "abc").push_as(Standing::Open, &mut reassembler, &mut seen);
+    assert_eq!((&*std::mem::take(&mut seen), reassembler.memory()), ("abc", 0));
+    let mut reassembler = Reassembler::new(Seq(ISN) + 1, ReassemblyLimits::default());
     at(0, "abc").push_as(Standing::Open, &mut reassembler, &mut seen);
     assert!(reassembler.memory() >= 3);
     at(3, "d").push_as(Standing::Settled, &mut reassembler, &mut seen);

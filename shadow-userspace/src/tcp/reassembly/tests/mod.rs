@@ -168,6 +168,9 @@ fn fin_waits_for_what_comes_before_it() {
     assert_eq!(run(&[at(3, "").fin(), at(0, "abc")]), "|abc<fin>");
     assert_eq!(run(&[at(3, "de").fin(), at(0, "abc")]), "|abcde<fin>");
     assert_eq!(run(&[at(0, "abc"), at(3, "").fin(), at(3, "").fin()]), "abc|<fin>|");
+    assert_eq!(run(&[at(3, "").fin(), at(0, "ab"), at(2, "c")]), "|ab|c<fin>");
+    // The first one says where the end is.
+    assert_eq!(run(&[at(3, "").fin(), at(5, "").fin(), at(0, "abcde")]), "||abc<fin>");
 }
 
 #[test]
@@ -218,4 +221,20 @@ fn memory_is_held_only_while_something_waits() {
     at(6, "g").push(&mut reassembler, &mut seen);
     at(6, "X").push(&mut reassembler, &mut seen);
     assert_eq!((reassembler.memory(), &*seen), (0, "abcde<conflict>"));
+}
+
+#[test]
+fn what_is_no_news_is_a_repetition() {
+    use Placement::{InOrder, Repeated};
+    for (pieces, last) in [
+        (&[at(0, "abc"), at(3, "d")][..], InOrder),
+        (&[at(0, "abc"), at(3, "")], InOrder),
+        (&[at(0, "abc"), at(1, "bcd")], InOrder),
+        (&[at(0, "abc"), at(1, "bc")], Repeated),
+        (&[at(0, "abc"), at(2, "")], Repeated),
+        // The end is news.
+        (&[at(0, "abc"), at(1, "bc").fin()], InOrder),
+    ] {
+        assert_eq!(placement(pieces), last);
+    }
 }
