@@ -43,6 +43,9 @@ fn framing_follows_the_fields() {
         ("Content-Length:\t18446744073709551615 \r\n", BodyFraming::Length(u64::MAX)),
         ("Transfer-Encoding: Chunked\r\n", BodyFraming::Chunked),
         ("X-Content-Length: 5\r\nContent_Length: 5\r\n", BodyFraming::None),
+        // As long as those that matter.
+        ("From: b c\r\nAccept-Charset: 5\r\n", BodyFraming::None),
+        ("If-Modified-Since: chunked\r\nContent-Length: 7\r\n", BodyFraming::Length(7)),
     ] {
         assert_eq!(with(lines).map(|head| head.framing()), Ok(framing), "{lines}");
     }
@@ -64,6 +67,7 @@ fn doubtful_framing_is_an_error() {
         ("Content-Length: 5 0\r\n", ContentLength),
         ("Content-Length: 5;\r\n", ContentLength),
         ("Content-Length: 18446744073709551616\r\n", ContentLength),
+        ("Content-Length: 99999999999999999990\r\n", ContentLength),
         ("Transfer-Encoding: gzip, chunked\r\n", TransferEncoding),
         ("Transfer-Encoding: chunked, identity\r\n", TransferEncoding),
         ("Transfer-Encoding: identity\r\n", TransferEncoding),
@@ -178,6 +182,7 @@ fn connection_options_are_a_list() {
         ("Connection: closed\r\n", true, false),
         ("Upgrade: websocket\r\n", true, false),
         ("Connection: upgrade\r\n", true, false),
+        ("Connection: upgrade\r\nExpires: websocket\r\nKeep-Alive: close\r\n", true, false),
         ("Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n", true, true),
     ] {
         let head = with(lines).unwrap();

@@ -182,6 +182,8 @@ fn interim_responses_precede_the_final_one() {
     let close = "HTTP/1.1 100 C\r\nConnection: close\r\n\r\n";
     check(&(close.to_owned() + EMPTY + EMPTY), &["interim 100", "201", "end", "201", "end"]);
     check("HTTP/1.1 199 X\r\nContent-Length: 1\r\n\r\nx", &["failed ambiguous"]);
+    let others = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 X\r\n\r\n";
+    check(&(others.to_owned() + EMPTY), &["interim 102", "interim 199", "201", "end"]);
 }
 
 #[test]
@@ -247,9 +249,10 @@ fn nothing_follows_the_last_response() {
 fn one_empty_line_may_follow_a_response() {
     let body = ok("Content-Length: 2\r\n", "ab");
     check(&format!("{body}\r\n{EMPTY}\r\n"), &["200", "ab", "end", "201", "end"]);
-    for wrong in ["\r\n\r\n", "\n", "\r\r\n", "\rH", " \r\n", "\r\nX", "ab"] {
+    for wrong in ["\r\n\r\n", "\n", "\r\r\n", "\rH", " \r\n", "\r\nX", "ab", "\r", "HT", "\r\nHT"] {
         check(&[&body, wrong, EMPTY].concat(), &["200", "ab", "end", "failed ambiguous"]);
     }
+    check(&[&body, "HT\r\n", &EMPTY[2..]].concat(), &["200", "ab", "end", "failed ambiguous"]);
     check(&["\r\n", EMPTY].concat(), &["failed ambiguous"]);
     check(&["HTTP/1.1 100 C\r\n\r\n\r\n", EMPTY].concat(), &["interim 100", "failed ambiguous"]);
 }
@@ -331,8 +334,11 @@ fn missing_bytes_are_skipped_within_a_body_only() {
             let goes_on = run.decoder.skip(missing as u64, |event| run.log.add(event));
             assert_eq!(goes_on, at >= head && at + missing <= head + 6, "{missing} at {at}");
             assert_eq!(run.decoder.is_dead(), !goes_on);
+            let is_complete = run.decoder.is_idle() && run.log.ended == 1;
             run.push(&message.as_bytes()[at + missing..]);
             if goes_on {
+                // Where the last bytes are missing, nothing more has to come for the end.
+                assert_eq!(is_complete, at + missing == head + 6);
                 let seen = format!("{}{}", &message[head..at], &message[at + missing..head + 6]);
                 let lines: Vec<&str> = run.log.lines.iter().map(String::as_str).collect();
                 assert_eq!((lines[0], lines[1..lines.len() - 3].concat()), ("200", seen));
@@ -372,13 +378,29 @@ fn a_reset_begins_anew() {
     run.push(EMPTY.as_bytes());
     assert_eq!(run.log.lines, ["failed ambiguous", "201", "end", "201", "end"]);
     assert!(run.decoder.is_idle());
+    // What precedes is forgotten, so no empty line is one too many behind it.
+    run.decoder.reset();
+    run.push(b"\r\n");
+    assert!(run.decoder.is_dead());
 }
 
 #[test]
-fn a_slow_head_is_held_and_given_back() {
+fn the_next_response_is_begun_by_its_first_byte() {
+    for (begun, is_idle) in [("", true), ("\r", false), ("\r\n", true), ("\r\nH", false), ("H", false)] {
+        let run = Run::of(DecoderLimits::default(), &[], [EMPTY.as_bytes(), begun.as_bytes()]);
+        assert_eq!(run.decoder.is_idle(), is_idle, "{begun:?}");
+    }
+}
+
+#[test]
+fn a_slow_head_or_trailer_section_is_held_and_given_back() {
     let (first, second) = EMPTY.as_bytes().split_at(20);
     let mut run = Run::of(DecoderLimits::default(), &[], [first]);
     assert!(run.decoder.memory() >= 20 && !run.decoder.is_idle());
     run.push(second);
+    assert_eq!(run.decoder.memory(), 0);
+    let mut run = Run::of(DecoderLimits::default(), &[], [chunked("0\r\nA: bcdefg").as_bytes()]);
+    assert!(run.decoder.memory() >= "A: bcdefg".len());
+    run.push(b"\r\n\r\n");
     assert_eq!(run.decoder.memory(), 0);
 }
