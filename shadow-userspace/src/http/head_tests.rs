@@ -64,6 +64,7 @@ fn doubtful_framing_is_an_error() {
         ("Content-Length: +5\r\n", ContentLength),
         ("Content-Length: -5\r\n", ContentLength),
         ("Content-Length: 0x5\r\n", ContentLength),
+        ("Content-Length: a\r\n", ContentLength),
         ("Content-Length: 5 0\r\n", ContentLength),
         ("Content-Length: 5;\r\n", ContentLength),
         ("Content-Length: 18446744073709551616\r\n", ContentLength),

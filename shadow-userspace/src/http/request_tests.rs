@@ -175,6 +175,9 @@ fn trailers_are_fields() {
         "Content-Length: 5\r\n\r\n",
         "host: b\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n",
+        "Connection: a\r\n\r\n",
+        "Upgrade: a\r\n\r\n",
+        "A: b\r\nTrailer: C\r\n\r\n",
     ] {
         check(&chunked(&format!("0\r\n{trailers}")), &["start", "POST /", "failed ambiguous"]);
     }

@@ -102,6 +102,7 @@ fn doubtful_framing_is_an_error() {
         (200, "Content-Length: 5, 5\r\n", ContentLength),
         (200, "Content-Length:\r\n", ContentLength),
         (200, "Content-Length: +5\r\n", ContentLength),
+        (200, "Content-Length: 1f\r\n", ContentLength),
         (200, "Content-Length: 18446744073709551616\r\n", ContentLength),
         (200, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", TransferEncoding),
         (200, "Transfer-Encoding: chunked, chunked\r\n", TransferEncoding),
