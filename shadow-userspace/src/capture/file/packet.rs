@@ -171,3 +171,7 @@ fn chunk<const N: usize>(frame: &[u8], at: usize) -> Result<&[u8; N], NoSegment>
 const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;

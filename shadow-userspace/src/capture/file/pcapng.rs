@@ -281,7 +281,14 @@ mod tests {
                 Order::Big => (-10_i64).to_be_bytes(),
             };
             for (code, value) in
-                [(2, &b"eth0\0"[..]), (OPTION_RESOLUTION, &[9]), (OPTION_OFFSET, &seconds), (0, b"")]
+                // Nothing is read behind the end.
+                [
+                    (2, &b"eth0\0"[..]),
+                    (OPTION_RESOLUTION, &[9]),
+                    (OPTION_OFFSET, &seconds),
+                    (OPTION_END, b""),
+                    (OPTION_RESOLUTION, &[6]),
+                ]
             {
                 options.extend([half(code), half(value.len() as u16)].concat());
                 options.extend(value);

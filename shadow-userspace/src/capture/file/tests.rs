@@ -109,6 +109,8 @@ fn every_link_type() {
         (0, before(&[0, 0, 0, 2], &v4)),
         (0, before(&[30, 0, 0, 0], &v6)),
         (0, before(&[10, 0, 0, 0], &v6)),
+        (0, before(&[24, 0, 0, 0], &v6)),
+        (0, before(&[28, 0, 0, 0], &v6)),
         (108, before(&[0, 0, 0, 24], &v6)),
         (113, cooked(&v4)),
         (113, cooked(&v6)),
@@ -234,14 +236,15 @@ fn pcapng_with_sections_and_interfaces() {
 fn a_file_cut_at_any_byte_is_read_up_to_there() {
     let frames = [request(ethernet(&[], &get().ipv4(&[]))), request(ethernet(&[], &get().ipv4(&[])))];
     let pcap = pcap(Order::Big, false, 1, &frames);
-    for file in [pcap, pcapng_file().0] {
+    for (file, blocks) in [(pcap, 2), (pcapng_file().0, 13)] {
         let whole = read(&file).unwrap().0;
-        let mut most = 0;
+        let (mut most, mut complete) = (0, 0);
         for cut in 0..file.len() {
             match read(&file[..cut]) {
                 Ok((segments, stats)) => {
                     assert!(segments.len() >= most && whole.starts_with(&segments), "cut at {cut}");
-                    assert!(stats.truncated == 1 || segments.len() >= most, "cut at {cut}");
+                    assert!(stats.truncated <= 1);
+                    complete += 1 - stats.truncated;
                     most = segments.len();
                 }
                 Err(FileError { problem: FileProblem::Foreign(_), .. }) => assert!(cut < 24, "cut at {cut}"),
@@ -249,8 +252,61 @@ fn a_file_cut_at_any_byte_is_read_up_to_there() {
                 Err(error) => panic!("cut at {cut}: {error}"),
             }
         }
-        assert_eq!(most + 1, whole.len());
+        // Only between two blocks nothing is cut off.
+        assert_eq!((most + 1, complete), (whole.len(), blocks), "{blocks}");
     }
+}
+
+#[test]
+fn packets_without_a_header_are_those_of_the_first_interface() {
+    let (little, ip) = (Order::Little, get().ipv4(&[]));
+    let simple = |bytes: &[u8]| {
+        let mut body = Vec::new();
+        little.put(&mut body, &[ip.len() as u32]);
+        body.extend(bytes);
+        block(little, 3, &body)
+    };
+    let file = |snap_len, bytes: &[u8]| {
+        let other = interface(little, 1, 0, None);
+        [section(little), interface(little, 101, snap_len, None), other, simple(bytes)].concat()
+    };
+    let len = GET.len() as u32;
+    for snap_len in [0, ip.len() as u32, 65_535] {
+        assert_eq!(read(&file(snap_len, &ip)).unwrap().0, [(GET.to_vec(), len, 0)], "{snap_len}");
+    }
+    let cut = ip.len() - 8;
+    let (segments, stats) = read(&file(cut as u32, &ip[..cut])).unwrap();
+    assert_eq!((segments, stats.cut_short), (vec![(GET[..GET.len() - 8].to_vec(), len, 0)], 1));
+    // Fewer bytes than it says.
+    assert!(read(&file(0, &ip[..ip.len() - 4])).is_err());
+}
+
+#[test]
+fn blocks_have_a_least_length_in_whole_words() {
+    let little = Order::Little;
+    for (kind, body) in [(0x0a0d_0d0a, &[0x4d, 0x3c, 0x2b, 0x1a][..]), (1, b""), (2, b""), (3, b""), (6, b"")]
+    {
+        let file = [section(little), block(little, kind, body)].concat();
+        let error = read(&file).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("a block of type {kind:#x} with {} bytes", 12 + body.len())),
+            "{error}"
+        );
+    }
+    let mut odd = block(little, 4, &[0; 4]);
+    (odd[4], odd[11]) = (15, 15);
+    odd.truncate(15);
+    assert!(read(&[section(little), odd].concat()).is_err());
+}
+
+#[test]
+fn a_section_has_so_many_interfaces() {
+    let big = Order::Big;
+    let many =
+        [section(big), interface(big, 1, 0, None).repeat(65_535), interface(big, 101, 0, None)].concat();
+    let last = packet(big, 6, u16::MAX, 0, &request(get().ipv4(&[])));
+    assert_eq!(read(&[&many[..], &last].concat()).unwrap().0.len(), 1);
+    assert!(read(&[many, interface(big, 101, 0, None)].concat()).is_err());
 }
 
 #[test]
