@@ -26,6 +26,7 @@ fn methods_and_paths() {
         ("GET", "/a", false),
         ("GET", "http://a/", false),
         ("GET", "/A/", false),
+        ("GET", "/x/a/x", false),
     ] {
         assert_eq!(filter.fits_request(Some(&head(method, target, "h"))), fits, "{method} {target}");
     }
@@ -33,6 +34,9 @@ fn methods_and_paths() {
     assert!(root.fits_request(Some(&head("GET", "http://a", "a"))));
     assert!(!root.fits_request(Some(&head("CONNECT", "a:1", "a"))));
     assert!(!root.fits_request(Some(&head("OPTIONS", "*", "a"))));
+    let server = Filter { path_prefixes: parsed(&["*"]), ..Filter::default() };
+    assert!(server.fits_request(Some(&head("OPTIONS", "*", "a"))));
+    assert!(!server.fits_request(Some(&head("OPTIONS", "/*", "a"))));
 }
 
 #[test]
@@ -49,6 +53,9 @@ fn hosts_by_name_or_by_what_they_are_below() {
         ("*.example", "b.a.example", true),
         ("*.example", "example", false),
         ("*.example", "aexample", false),
+        ("*.example", "another-example", false),
+        ("*.example", "a.EXAMPLE", true),
+        ("*.example", "a.another", false),
         ("*.example", ".example", false),
         ("*.example:1", "a.example:1", true),
         ("*.example:1", "a.example:2", false),
@@ -62,6 +69,10 @@ fn hosts_by_name_or_by_what_they_are_below() {
         assert_eq!(filter.fits_request(Some(&head("GET", "/", host))), fits, "{pattern} {host}");
         let absolute = head("GET", &format!("http://me:pw@{host}/"), "other");
         assert_eq!(filter.fits_request(Some(&absolute)), fits, "{pattern} {host}");
+    }
+    let any = Filter { hosts: parsed(&["a", "b"]), ..Filter::default() };
+    for (host, fits) in [("a", true), ("b", true), ("c", false)] {
+        assert_eq!(any.fits_request(Some(&head("GET", "/", host))), fits, "{host}");
     }
 }
 

@@ -118,6 +118,11 @@ mod tests {
             ("X-Authorization", "abc", "abc"),
             ("Cookies", "abc", "abc"),
             ("WWW-Authenticate", "Basic realm=\"a\"", "Basic realm=\"a\""),
+            // As long as those that are secret.
+            ("Accept", "a", "a"),
+            ("User-Agent", "a", "a"),
+            ("Last-Modified", "a", "a"),
+            ("Content-Disposition", "a", "a"),
         ] {
             let masked = Secrets::Masked.value(name.as_bytes(), value.as_bytes());
             assert_eq!(*masked, *shown.as_bytes(), "{name}: {value}");
@@ -136,6 +141,7 @@ mod tests {
             ("http://@a/", "http://***@a/"),
             ("//me:pw@a/", "//me:pw@a/"),
             ("http://a/me:pw@b", "http://a/me:pw@b"),
+            ("http://me@a/me@a", "http://***@a/me@a"),
             ("/me@a", "/me@a"),
         ] {
             let head = RequestHead::parse(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();

@@ -88,3 +88,55 @@ impl Decoding {
         is_request && *begun <= 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sequence numbers wrap within the requests.
+    const START: Seq = Seq(u32::MAX - 9);
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+
+    /// What was sent at this offset, and how many bytes more the capture cut off.
+    type Part<'a> = (usize, &'a str, u32);
+
+    fn is_request(is_provable: bool, parts: &[Part<'_>], until: usize) -> bool {
+        let mut candidate = Candidate::new(START, Seq(0), is_provable, &Permits::default());
+        for (at, payload, cut) in parts {
+            candidate.take(START + *at as u32, payload.as_bytes(), payload.len() as u32 + cut);
+        }
+        candidate.is_request_until(START + until as u32)
+    }
+
+    #[test]
+    fn exactly_one_request_is_one() {
+        let (head, body) = (POST.len(), "abc");
+        let last = "GET / HTTP/1.0\r\n\r\n";
+        let wrong = "GET / HTTP/1.1\r\nHost : a\r\n\r\n";
+        for (parts, until, expected) in [
+            (&[(0, GET, 0)][..], GET.len(), true),
+            (&[(0, &GET[..9], 0), (9, &GET[9..], 0)], GET.len(), true),
+            (&[(0, POST, 0), (head, body, 0)], head + 3, true),
+            (&[(0, last, 0)], last.len(), true),
+            // What comes again is no news.
+            (&[(0, GET, 0), (0, GET, 0), (0, "GET", 0)], GET.len(), true),
+            (&[(0, &GET[..9], 0), (4, &GET[4..], 0)], GET.len(), true),
+            // Another end, none yet, one too many, or more behind it.
+            (&[(0, GET, 0)], GET.len() - 1, false),
+            (&[(0, POST, 0), (head, "ab", 0)], head + 2, false),
+            (&[(0, GET, 0), (GET.len(), GET, 0)], 2 * GET.len(), false),
+            (&[(0, GET, 0), (GET.len(), "x", 0)], GET.len() + 1, false),
+            (&[(0, last, 0), (last.len(), "x", 0)], last.len() + 1, false),
+            // A hole, also if it is filled later, and what the capture cut off.
+            (&[(0, POST, 0), (head + 1, "bc", 0), (head, body, 0)], head + 3, false),
+            (&[(0, POST, 0), (head, "ab", 1)], head + 3, false),
+            (&[(0, GET, 3)], GET.len() + 3, false),
+            (&[(0, wrong, 0)], wrong.len(), false),
+            (&[(0, wrong, 0), (wrong.len(), GET, 0)], wrong.len() + GET.len(), false),
+        ] {
+            assert_eq!(is_request(true, parts, until), expected, "{parts:?}");
+            assert!(!is_request(false, parts, until));
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What the capture lost, and what that costs.
 
+use shadow_common::tcp_flags::URG;
+
 use super::*;
 
 #[test]
@@ -110,6 +112,70 @@ fn what_the_capture_lost() {
         say(&mut talk);
         assert_eq!(talk.end(), *expected, "{name}");
     }
+}
+
+#[test]
+fn doubtful_responses_are_not_told_as_complete() {
+    const BEGUN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab";
+    type Say = fn(&mut Talk);
+    let table: &[(&str, Say, &str)] = &[
+        (
+            "urgent bytes",
+            |talk| {
+                let urgent = talk.answer(ACK | URG, OK.as_bytes());
+                talk.lose_response(OK.len()).take(urgent);
+            },
+            "GET /1 . -> ",
+        ),
+        (
+            "an urgent pointer without bytes",
+            |talk| {
+                let urgent = talk.answer(ACK | URG, b"");
+                talk.take(urgent);
+                talk.service(OK);
+            },
+            "GET /1 . -> 200 ok.",
+        ),
+        (
+            "copies that differ",
+            |talk| {
+                talk.service(BEGUN).lose_response(2);
+                let first = talk.answer(ACK, b"ef");
+                talk.take(first);
+                talk.service("eX");
+                assert_eq!(talk.pipeline.stats().overlaps_differing, 1);
+            },
+            "GET /1 . -> 200 ab !ambiguous",
+        ),
+        (
+            "more than may be held behind a hole",
+            |talk| {
+                talk.service(BEGUN).lose_response(2).service(&"x".repeat(25_000));
+            },
+            "GET /1 . -> 200 ab !memory_limit",
+        ),
+        (
+            "more than may be held of a head",
+            |talk| {
+                talk.service(&format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(25_000)));
+            },
+            "GET /1 . -> ",
+        ),
+    ];
+    for (name, say, expected) in table {
+        let mut talk = Talk::within(20_000);
+        say(talk.client(&get("/1")));
+        assert_eq!((talk.finished(), talk.budget.used()), (&[(*expected).to_owned()][..], 0), "{name}");
+        talk.client(&get("/2")).service(OK);
+        assert_eq!(talk.end(), [*expected, "GET /2 . -> 200 ok."], "{name}");
+    }
+}
+
+#[test]
+fn a_reset_completes_no_body() {
+    let mut talk = Talk::new();
+    talk.client(&get("/")).service("HTTP/1.0 200 OK\r\n\r\nabc").rst();
+    assert_eq!(talk.end(), ["GET / . -> 200 abc !incomplete"]);
 }
 
 #[test]
