@@ -89,6 +89,38 @@ fn copies_that_differ_make_the_request_ambiguous() {
     rig.finish();
 }
 
+/// What was delivered of a request that is under way matters until it is complete.
+#[test]
+fn what_comes_again_and_differs_makes_an_open_request_ambiguous() {
+    let small = PipelineLimits { max_body_bytes: 1, ..PipelineLimits::default() };
+    let chunk = post(CHUNKED, "2\r\nab");
+    for (request, limits, reason, conflicts) in [
+        (OPEN, PipelineLimits::default(), DropReason::Ambiguous, 1),
+        (OPEN_CHUNKED, PipelineLimits::default(), DropReason::Ambiguous, 1),
+        // Of a body that isn't wanted only the framing matters.
+        (OPEN, small.clone(), DropReason::BodyTooLarge, 0),
+        (&*chunk, small, DropReason::BodyTooLarge, 1),
+    ] {
+        let mut rig = Rig::within(limits, 1 << 20);
+        let mut client = Client::connect(&mut rig, 1, &[&request[..20]]);
+        let again = client;
+        rig.take(client.send(&request[20..]));
+        rig.take({ again }.send(&"x".repeat(request.len() - 20)));
+        assert_eq!(
+            (rig.drops(), rig.stats().overlaps_differing),
+            (vec![(reason, 1)], conflicts),
+            "{request}"
+        );
+        rig.finish();
+    }
+    let mut rig = Rig::new();
+    let again = Client::connect(&mut rig, 1, &[]);
+    rig.take({ again }.send(&get("/")));
+    rig.take({ again }.send(&get("/").to_lowercase()));
+    assert_eq!((rig.targets().len(), rig.stats().overlaps_differing), (1, 0));
+    rig.finish();
+}
+
 #[test]
 fn a_flow_with_a_hole_is_forgotten_once_its_end_was_seen() {
     let mut rig = Rig::new();

@@ -108,6 +108,22 @@ fn conversations() {
             &["POST /post . -> 101 ."],
         ),
         (
+            "a tunnel asked for behind another request",
+            |talk| {
+                talk.client(&(get("/1") + &post("Connection: Upgrade\r\nUpgrade: websocket\r\n", "")));
+                talk.service(OK).client(&get("/in-the-tunnel")).service("HTTP/1.1 101 Switching\r\n\r\n");
+            },
+            &["GET /1 . -> 200 ok.", "POST /post . -> 101 ."],
+        ),
+        (
+            "a tunnel that nobody asked for",
+            |talk| {
+                talk.client(&get("/1")).service("HTTP/1.1 101 Switching\r\n\r\n");
+                assert_eq!(talk.pipeline.stats().tunnels, 0);
+            },
+            &["GET /1 . -> "],
+        ),
+        (
             "a tunnel declined",
             |talk| {
                 talk.client(&post("Connection: Upgrade\r\nUpgrade: h2c\r\n", "")).service(OK);
@@ -218,6 +234,27 @@ fn a_start_in_mid_life_is_told_when_it_is_confirmed_or_refuted() {
 }
 
 #[test]
+fn a_start_in_mid_life_is_confirmed_as_what_it_is() {
+    // It has a hole.
+    let mut talk = Talk::new();
+    talk.client.enter(OPENED | marks::UNCONFIRMED);
+    talk.client(&post("Content-Length: 6\r\n", "ab")).lose_request("cd").client("ef");
+    let answer = talk.answer(ACK, OK.as_bytes());
+    talk.take(Segment { run: Run { mark: marks::CONFIRMED | marks::SAMPLED, ..talk.client.run }, ..answer });
+    assert_eq!(talk.end(), ["POST /post ab !gap -> 200 ok."]);
+    // The capture ends before it is known, or the connection.
+    for (resets, expected) in [(false, "GET /1  !shutdown -> "), (true, "GET /1  !unconfirmed -> ")] {
+        let mut talk = Talk::new();
+        talk.client.enter(OPENED | marks::UNCONFIRMED);
+        talk.client(&get("/1"));
+        if resets {
+            talk.rst();
+        }
+        assert_eq!(talk.end(), [expected]);
+    }
+}
+
+#[test]
 fn memory_and_waiting_requests_are_bounded() {
     let mut talk = Talk::within(20_000);
     talk.client(&get("/1"));
@@ -229,6 +266,8 @@ fn memory_and_waiting_requests_are_bounded() {
     for _ in 0..1000 {
         talk.client(&get("/"));
     }
+    // Their heads count.
+    assert!(talk.budget.used() > 100 * get("/").len());
     let waiting = talk.pipeline.sink().begun - talk.finished().len();
     assert!(waiting <= 256, "{waiting}");
     // None of these answers one of the last requests.

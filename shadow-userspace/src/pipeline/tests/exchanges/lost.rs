@@ -25,6 +25,15 @@ fn what_the_capture_lost() {
             &["POST /post ab !gap -> 200 ok.", "GET /2 . -> 204 ."],
         ),
         (
+            "beyond the end of such a body",
+            |talk| {
+                talk.client(&post("Content-Length: 4\r\n", "ab")).lose_request("cdG");
+                talk.client(&get("/lost")[1..]).service(OK).client.enter(OPENED);
+                talk.client(&get("/next")).service(NO_CONTENT);
+            },
+            &["POST /post ab !gap -> 200 ok.", "GET /next . -> 204 ."],
+        ),
+        (
             "within a body of unknown length",
             |talk| {
                 talk.client(OPEN_CHUNKED).lose_request("c\r\n").client("0\r\n\r\n").service(OK);
@@ -148,6 +157,13 @@ fn doubtful_responses_are_not_told_as_complete() {
             "GET /1 . -> 200 ab !ambiguous",
         ),
         (
+            "a chunk that is none",
+            |talk| {
+                talk.service("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabX");
+            },
+            "GET /1 . -> 200 ab !ambiguous",
+        ),
+        (
             "more than may be held behind a hole",
             |talk| {
                 talk.service(BEGUN).lose_response(2).service(&"x".repeat(25_000));
@@ -169,6 +185,16 @@ fn doubtful_responses_are_not_told_as_complete() {
         talk.client(&get("/2")).service(OK);
         assert_eq!(talk.end(), [*expected, "GET /2 . -> 200 ok."], "{name}");
     }
+}
+
+#[test]
+fn an_acknowledgement_alone_tells_of_a_hole() {
+    let mut talk = Talk::new();
+    talk.client(&get("/")).service("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab").lose_response(2);
+    let ack = Segment { ack: talk.service, ..talk.client.control(ACK) };
+    talk.take(ack);
+    assert_eq!(talk.finished(), ["GET / . -> 200 ab[2]."]);
+    talk.end();
 }
 
 #[test]
