@@ -306,7 +306,20 @@ fn a_section_has_so_many_interfaces() {
         [section(big), interface(big, 1, 0, None).repeat(65_535), interface(big, 101, 0, None)].concat();
     let last = packet(big, 6, u16::MAX, 0, &request(get().ipv4(&[])));
     assert_eq!(read(&[&many[..], &last].concat()).unwrap().0.len(), 1);
-    assert!(read(&[many, interface(big, 101, 0, None)].concat()).is_err());
+    let error = read(&[many, interface(big, 101, 0, None)].concat()).unwrap_err().to_string();
+    // Far behind the first piece that is read.
+    assert!(error.contains(&format!("at byte {}:", 28 + 65_536 * 20)), "{error}");
+}
+
+#[test]
+fn a_block_may_be_longer_than_what_is_read_at_once() {
+    let (little, ip) = (Order::Little, get().ipv4(&[]));
+    let long = block(little, 4, &[0; 3 << 20]);
+    let next = packet(little, 6, 0, 0, &request(ip));
+    assert_eq!(
+        read(&[section(little), interface(little, 101, 0, None), long, next].concat()).unwrap().0.len(),
+        1
+    );
 }
 
 #[test]
@@ -410,14 +423,19 @@ fn a_mistake_gets_one_line() {
 
 #[test]
 fn a_pipe_may_give_a_byte_at_a_time() {
-    struct Dribble(Cursor<Vec<u8>>);
+    /// Is interrupted before each byte.
+    struct Dribble(Cursor<Vec<u8>>, bool);
     impl io::Read for Dribble {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let one = buffer.len().min(1);
             self.0.read(&mut buffer[..one])
         }
     }
-    let reader = Dribble(Cursor::new(pcapng_file().0));
+    let reader = Dribble(Cursor::new(pcapng_file().0), false);
     let mut source = FileSource::read(reader, String::new(), &[80]).unwrap();
     let mut segments = 0;
     while source.next().unwrap().is_some() {

@@ -54,6 +54,7 @@ mod tests {
             (b"GET /a-long-line-that-goes-on", true, true, true),
             (b"\r\nGET / HTTP/1.1\r\n", false, false, true),
             (b"MAIL FROM:<a@b>\r\n", true, false, false),
+            (b"\r\n\r\nMAIL FROM:<a@b>\r\n", false, false, false),
             (b"SSH-2.0-OpenSSH_9.2 Debian\r\n", true, false, false),
             (b"GE", false, false, true),
             (b"", false, false, true),

@@ -235,10 +235,12 @@ fn a_start_in_mid_life_is_told_when_it_is_confirmed_or_refuted() {
 
 #[test]
 fn a_start_in_mid_life_is_confirmed_as_what_it_is() {
-    // It has a hole.
+    // It has a hole, of which the service tells first.
     let mut talk = Talk::new();
     talk.client.enter(OPENED | marks::UNCONFIRMED);
     talk.client(&post("Content-Length: 6\r\n", "ab")).lose_request("cd").client("ef");
+    let ack = talk.answer(ACK, b"");
+    talk.take(ack);
     let answer = talk.answer(ACK, OK.as_bytes());
     talk.take(Segment { run: Run { mark: marks::CONFIRMED | marks::SAMPLED, ..talk.client.run }, ..answer });
     assert_eq!(talk.end(), ["POST /post ab !gap -> 200 ok."]);
