@@ -11,6 +11,7 @@ use super::{Shared, run::CurrentRun};
 use crate::{
     http::{RequestEvent, ResponseEvent, ResponseTo},
     ledger::DropReason,
+    tcp::Seq,
 };
 
 /// Where and when a part was captured.
@@ -20,6 +21,25 @@ pub struct At<'a> {
     pub flow: &'a FlowKey,
     /// Capture time in nanoseconds.
     pub ns: u64,
+    /// Of bytes of the client's: where those begin that are being taken.
+    pub from: Seq,
+}
+
+impl<'a> At<'a> {
+    /// Of something other than bytes of the client's.
+    #[must_use]
+    pub fn new(flow: &'a FlowKey, ns: u64) -> Self {
+        Self { flow, ns, from: Seq(0) }
+    }
+}
+
+/// A request that waits for its response.
+#[derive(Clone, Copy, Debug)]
+pub struct Awaited {
+    /// What the response's framing depends on.
+    pub to: ResponseTo,
+    /// A place in the client's direction where the request hadn't begun yet, or begins.
+    pub from: Seq,
 }
 
 /// What is made of one flow's decoded parts, for a sink of type `S`. Keeps invariant 2: of each request in the sample it
@@ -46,8 +66,8 @@ pub trait Assemble<S>: Debug + Default {
     /// The run's start is confirmed.
     fn confirm(&mut self, at: At<'_>, shared: &mut Shared<S>);
 
-    /// What the next response answers; none if no request waits for one.
-    fn awaits(&self) -> Option<ResponseTo>;
+    /// The request that the next response answers; none if none waits for one.
+    fn awaits(&self) -> Option<Awaited>;
 
     /// Whether more than one request waits for its response.
     fn awaits_several(&self) -> bool;

@@ -8,12 +8,12 @@ use shadow_common::FlowKey;
 
 use super::{
     CapturedRequest, RequestSink, Shared,
-    assemble::{Assemble, At},
+    assemble::{Assemble, At, Awaited},
     run::{CurrentRun, Draw},
 };
 use crate::{
     budget::{BudgetExceeded, Reservation},
-    http::{BodyFraming, RequestEvent, RequestHead, ResponseEvent, ResponseTo},
+    http::{BodyFraming, RequestEvent, RequestHead, ResponseEvent},
     ledger::{DropReason, Outcome, Ticket},
 };
 
@@ -107,7 +107,7 @@ impl<S: RequestSink> Assemble<S> for Assembly {
         }
     }
 
-    fn awaits(&self) -> Option<ResponseTo> {
+    fn awaits(&self) -> Option<Awaited> {
         None
     }
 

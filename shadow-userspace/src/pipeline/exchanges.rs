@@ -10,13 +10,14 @@ use smallvec::SmallVec;
 
 use super::{
     ExchangeEvent, ExchangeSink, Shared,
-    assemble::{Assemble, At},
+    assemble::{Assemble, At, Awaited},
     run::{CurrentRun, Draw},
 };
 use crate::{
     budget::Reservation,
     http::{RequestEvent, RequestHead, ResponseEvent, ResponseTo},
     ledger::DropReason,
+    tcp::Seq,
 };
 
 /// Requests of a flow that may wait for their responses. More are pipelined by nobody.
@@ -42,6 +43,8 @@ struct Waiting<E> {
     /// None if it isn't in the sample.
     exchange: Option<E>,
     to: ResponseTo,
+    /// See [`Awaited::from`].
+    from: Seq,
     request: Request,
     response: Response,
     /// For its head.
@@ -134,8 +137,9 @@ impl<E: Debug, S: ExchangeSink<Exchange = E>> Assemble<S> for Exchanges<E> {
         }
     }
 
-    fn awaits(&self) -> Option<ResponseTo> {
-        self.waiting.first().filter(|first| first.response != Response::Over).map(|first| first.to)
+    fn awaits(&self) -> Option<Awaited> {
+        let first = self.waiting.first().filter(|first| first.response != Response::Over)?;
+        Some(Awaited { to: first.to, from: first.from })
     }
 
     fn awaits_several(&self) -> bool {
@@ -202,7 +206,7 @@ impl<E> Exchanges<E> {
         };
         let response = if self.overflowed { Response::Over } else { Response::Awaited };
         let to = ResponseTo::Unknown;
-        self.waiting.push(Waiting { exchange, to, request, response, held: None });
+        self.waiting.push(Waiting { exchange, to, from: at.from, request, response, held: None });
     }
 
     fn take_head<S: ExchangeSink<Exchange = E>>(

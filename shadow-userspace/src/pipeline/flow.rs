@@ -201,7 +201,7 @@ impl<A> Flow<A> {
             && responses.hole_since_ns().is_some_and(is_over)
         {
             shared.stats.holes_timed_out += 1;
-            let at = At { flow: &self.key, ns: self.last_seen_ns };
+            let at = At::new(&self.key, self.last_seen_ns);
             responses.give_up(at, &mut self.stream.assembly, shared);
             return self.after_responses();
         }
@@ -214,7 +214,7 @@ impl<A> Flow<A> {
         A: Assemble<S>,
     {
         self.end_requests(reason, shared);
-        let at = At { flow: &self.key, ns: self.last_seen_ns };
+        let at = At::new(&self.key, self.last_seen_ns);
         self.stream.assembly.no_more_responses(reason, at, shared);
     }
 

@@ -249,7 +249,7 @@ impl<S> Shared<S> {
         self.stats.flows_refused += 1;
         if record.run.is(marks::SAMPLED) {
             self.stats.requests_framed += u64::from(record.run.is(marks::OPEN));
-            let at = At { flow: &record.flow, ns: record.timestamp_ns };
+            let at = At::new(&record.flow, record.timestamp_ns);
             A::drop_unseen(at, DropReason::FlowLimit, self);
         }
     }

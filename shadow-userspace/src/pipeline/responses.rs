@@ -6,7 +6,7 @@
 
 use super::{
     PipelineLimits, Shared,
-    assemble::{Assemble, At},
+    assemble::{Assemble, At, Awaited},
     exchanges::asks_for_tunnel,
 };
 use crate::{
@@ -26,7 +26,15 @@ pub(super) struct Responses {
     place: Place,
     /// Since when the same byte is missing.
     hole_since_ns: Option<u64>,
-    /// Whether the last response declined a tunnel.
+    said: Said,
+}
+
+/// What the service said.
+#[derive(Debug, Default)]
+struct Said {
+    /// It has every byte of the client's before this one.
+    has: Option<Seq>,
+    /// It declined the tunnel that was asked for last.
     declined: bool,
 }
 
@@ -61,7 +69,7 @@ impl Responses {
             held: budget.reservation(),
             place: Place::Unknown,
             hole_since_ns: None,
-            declined: false,
+            said: Said::default(),
         }
     }
 
@@ -72,7 +80,7 @@ impl Responses {
 
     /// Whether the service declined the tunnel that was asked for; says so once.
     pub(super) fn take_declined(&mut self) -> bool {
-        std::mem::take(&mut self.declined)
+        std::mem::take(&mut self.said.declined)
     }
 
     /// A record of the client comes: it acknowledges what it has, and tells where the response to the request that begins
@@ -88,11 +96,11 @@ impl Responses {
         }
         let ack = Seq(record.ack);
         if self.place == Place::Known {
-            let at = At { flow: &record.flow, ns: record.timestamp_ns };
+            let at = At::new(&record.flow, record.timestamp_ns);
             let mut step = Step::Goes;
-            let Self { reassembler, decoder, declined, .. } = self;
+            let Self { reassembler, decoder, said, .. } = self;
             reassembler
-                .acknowledged(ack, |event| take(event, &mut step, decoder, declined, assembly, at, shared));
+                .acknowledged(ack, |event| take(event, &mut step, decoder, said, assembly, at, shared));
             if step != Step::Goes {
                 self.go_on(step, at, assembly, shared);
             }
@@ -109,6 +117,9 @@ impl Responses {
         assembly: &mut A,
         shared: &mut Shared<S>,
     ) {
+        if segment.has(ACK) && self.said.has.is_none_or(|has| Seq(segment.ack).is_after(has)) {
+            self.said.has = Some(Seq(segment.ack));
+        }
         // The request came with the SYN (RFC 7413), which acknowledges nothing.
         if self.place == Place::Unknown && segment.has(SYN) && segment.has(ACK) {
             self.begin(Seq(segment.first_seq()));
@@ -116,16 +127,15 @@ impl Responses {
         if self.place != Place::Known {
             return;
         }
-        let at = At { flow: &segment.flow, ns: segment.timestamp_ns };
+        let at = At::new(&segment.flow, segment.timestamp_ns);
         let mut step = Step::Goes;
         let before = self.reassembler.next_seq();
         // Which byte an urgent pointer takes out of the stream is the receiver's choice (RFC 6093).
         if segment.has(URG) && segment.payload_len > 0 {
             step = Step::Failed(DropReason::Ambiguous);
         } else {
-            let Self { reassembler, decoder, declined, .. } = self;
-            reassembler
-                .push(segment, |event| take(event, &mut step, decoder, declined, assembly, at, shared));
+            let Self { reassembler, decoder, said, .. } = self;
+            reassembler.push(segment, |event| take(event, &mut step, decoder, said, assembly, at, shared));
         }
         self.go_on(step, at, assembly, shared);
         if !self.reassembler.is_waiting() {
@@ -144,8 +154,8 @@ impl Responses {
     ) {
         self.hole_since_ns = None;
         let mut step = Step::Goes;
-        let Self { reassembler, decoder, declined, .. } = self;
-        reassembler.give_up(|event| take(event, &mut step, decoder, declined, assembly, at, shared));
+        let Self { reassembler, decoder, said, .. } = self;
+        reassembler.give_up(|event| take(event, &mut step, decoder, said, assembly, at, shared));
         self.go_on(step, at, assembly, shared);
     }
 
@@ -165,7 +175,7 @@ impl Responses {
         shared: &mut Shared<S>,
     ) {
         while let Step::Gap(bytes) = step {
-            let Self { reassembler, decoder, declined, .. } = self;
+            let Self { reassembler, decoder, said, .. } = self;
             let mut ends = false;
             if !decoder.skip(bytes.into(), |event| ends |= matches!(event, ResponseEvent::End)) {
                 step = Step::Failed(DropReason::Gap);
@@ -176,7 +186,7 @@ impl Responses {
                 assembly.response(ResponseEvent::End, at, shared);
             }
             step = Step::Goes;
-            reassembler.skip_gap(|event| take(event, &mut step, decoder, declined, assembly, at, shared));
+            reassembler.skip_gap(|event| take(event, &mut step, decoder, said, assembly, at, shared));
         }
         match step {
             Step::Goes | Step::Gap(_) => {
@@ -219,7 +229,7 @@ impl Responses {
     ) {
         self.place = place;
         // Of a request that isn't followed any more.
-        self.declined = false;
+        self.said.declined = false;
         self.reassembler.stop();
         self.decoder.reset();
         self.hole_since_ns = None;
@@ -234,7 +244,7 @@ fn take<S, A: Assemble<S>>(
     event: StreamEvent<'_>,
     step: &mut Step,
     decoder: &mut ResponseDecoder,
-    declined: &mut bool,
+    said: &mut Said,
     assembly: &mut A,
     at: At<'_>,
     shared: &mut Shared<S>,
@@ -245,7 +255,12 @@ fn take<S, A: Assemble<S>>(
     match event {
         StreamEvent::Data(mut input) => {
             while !input.is_empty() && *step == Step::Goes {
-                let Some(to) = assembly.awaits() else {
+                // Nothing is answered before the service has a byte of it: this is a late part of an earlier response,
+                // or one that nobody asked for.
+                let is_begun = !decoder.is_idle();
+                let has = |from| said.has.is_some_and(|has| has.is_after(from));
+                let awaited = assembly.awaits().filter(|awaited| is_begun || has(awaited.from));
+                let Some(Awaited { to, .. }) = awaited else {
                     *step = Step::Surplus;
                     break;
                 };
@@ -253,7 +268,7 @@ fn take<S, A: Assemble<S>>(
                     match event {
                         ResponseEvent::Tunnel => *step = Step::Tunnel,
                         ResponseEvent::Failed(reason) => *step = Step::Failed(reason),
-                        ResponseEvent::End => *declined = asks_for_tunnel(to),
+                        ResponseEvent::End => said.declined = asks_for_tunnel(to),
                         _ => {}
                     }
                     assembly.response(event, at, shared);

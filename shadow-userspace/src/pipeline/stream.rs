@@ -64,7 +64,8 @@ impl<A> Stream<A> {
     where
         A: Assemble<S>,
     {
-        let at = At { flow: &segment.flow, ns: segment.timestamp_ns };
+        let from = self.reassembler.next_seq();
+        let at = At { from, ..At::new(&segment.flow, segment.timestamp_ns) };
         let mut step = Step::Done(Fate::Goes);
         let Self { reassembler, decoder, assembly, .. } = self;
         let placement =
@@ -86,6 +87,7 @@ impl<A> Stream<A> {
     {
         let mut step = Step::Done(Fate::Goes);
         let Self { reassembler, decoder, assembly, .. } = self;
+        let at = At { from: reassembler.next_seq(), ..at };
         reassembler.acknowledged(ack, |event| take(event, &mut step, decoder, assembly, at, run, shared));
         if step == Step::Done(Fate::Goes) { Fate::Goes } else { self.go_on(step, at, run, shared) }
     }
@@ -97,6 +99,7 @@ impl<A> Stream<A> {
     {
         let mut step = Step::Done(Fate::Goes);
         let Self { reassembler, decoder, assembly, .. } = self;
+        let at = At { from: reassembler.next_seq(), ..at };
         reassembler.give_up(|event| take(event, &mut step, decoder, assembly, at, run, shared));
         self.go_on(step, at, run, shared)
     }

@@ -18,7 +18,7 @@ impl<A> Flow<A> {
     where
         A: Assemble<S>,
     {
-        let at = At { flow: &self.key, ns: self.last_seen_ns };
+        let at = At::new(&self.key, self.last_seen_ns);
         self.stream.assembly.drop_open(reason, at, shared)
     }
 
@@ -29,7 +29,7 @@ impl<A> Flow<A> {
     {
         self.hole_since_ns = None;
         let (before, ns) = (self.stream.reassembler.next_seq(), self.last_seen_ns);
-        let fate = self.stream.give_up(At { flow: &self.key, ns }, &mut self.run, shared);
+        let fate = self.stream.give_up(At::new(&self.key, ns), &mut self.run, shared);
         self.heed(fate, before, ns, shared)
     }
 
@@ -75,7 +75,7 @@ impl<A> Flow<A> {
         let counts = self.run.counts_next();
         let owes = self.run.owes();
         if owes {
-            A::drop_unseen(At { flow: &self.key, ns: self.last_seen_ns }, reason, shared);
+            A::drop_unseen(At::new(&self.key, self.last_seen_ns), reason, shared);
             shared.stats.requests_framed += u64::from(counts);
         }
         owes

@@ -64,7 +64,7 @@ impl<A> Flow<A> {
     where
         A: Assemble<S>,
     {
-        let at = At { flow: &record.flow, ns: record.timestamp_ns };
+        let at = At::new(&record.flow, record.timestamp_ns);
         let before = self.stream.reassembler.next_seq();
         let fate = self.stream.acknowledged(ack, at, &mut self.run, shared);
         if fate == Fate::Goes && self.stream.reassembler.next_seq() == before {

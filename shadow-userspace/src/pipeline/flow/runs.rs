@@ -126,7 +126,7 @@ impl<A> Flow<A> {
     {
         if !self.run.is_confirmed() {
             self.run.confirm();
-            let at = At { flow: &self.key, ns: self.last_seen_ns };
+            let at = At::new(&self.key, self.last_seen_ns);
             self.stream.assembly.confirm(at, shared);
         }
     }
