@@ -16,9 +16,9 @@ use shadow_common::Counter;
 use tokio::sync::oneshot;
 
 use crate::{
-    capture::{CaptureError, Live, Segment, file::FileStats},
+    capture::{CaptureError, Live, Note, Segment, file::FileStats},
     ledger::DropReason,
-    pipeline::{FlowStats, Note, Pipeline, RequestSink},
+    pipeline::{FlowStats, Pipeline, RequestSink},
 };
 
 /// How long one look at the ring waits at most: so late are a stop and the pipeline's timeouts noticed.

@@ -13,10 +13,9 @@ use std::{
 use crate::{
     agent::capture_thread::{Drained, Source},
     capture::{
-        CaptureError, Segment,
+        CaptureError, Note, Segment,
         file::{FileError, FileSource, FileStats, Input},
     },
-    pipeline::Note,
 };
 
 /// What `replay` reads, and how fast.

@@ -6,8 +6,7 @@ use shadow_common::{Direction, FlowKey, Resync, marks, tcp_flags};
 
 use super::{capture_thread::Drained, *};
 use crate::{
-    capture::{Run, Segment},
-    pipeline::Note,
+    capture::{Note, Run, Segment},
     shadow::testing::{Peer, assert_ledger, read_request, refusing},
 };
 

@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     budget::MemoryBudget,
-    capture::Segment,
+    capture::{Note, Segment},
     ledger::{DropReason, Ledger},
     tcp::Seq,
 };
@@ -47,7 +47,6 @@ pub use assemble::Assemble;
 pub use exchange_sink::{ExchangeEvent, ExchangeSink};
 pub use exchanges::Exchanges;
 pub use limits::PipelineLimits;
-pub use notes::Note;
 pub use request::{CapturedRequest, RequestSink};
 pub use sampler::Sampler;
 pub use stats::FlowStats;

@@ -5,22 +5,10 @@
 
 use std::collections::VecDeque;
 
-use shadow_common::{FlowKey, Resync};
+use crate::capture::Note;
 
 /// Notes kept at most.
 const MAX_NOTES: usize = 4096;
-
-/// What the kernel should know about a flow's open run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The connection.
-    pub flow: FlowKey,
-    /// The run, and what is known of it.
-    pub resync: Resync,
-    /// Whether the pipeline has forgotten the flow, between two requests: the next begins as [`Resync::RESUME`] says, and
-    /// has to be in a run that begins there.
-    pub is_forgotten: bool,
-}
 
 /// The notes that were not told yet.
 #[derive(Debug, Default)]
@@ -60,6 +48,8 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
+    use shadow_common::{FlowKey, Resync};
+
     use super::*;
 
     fn note(run: u32) -> Note {

@@ -9,9 +9,8 @@ mod history;
 pub(crate) mod model;
 mod part;
 mod reassembly;
-mod seq;
 mod stored;
 
+pub use crate::capture::Seq;
 pub use event::{End, Placement, ReassemblyLimits, Standing, StreamEvent};
 pub use reassembly::Reassembler;
-pub use seq::Seq;

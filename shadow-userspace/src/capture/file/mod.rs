@@ -7,6 +7,7 @@
 
 mod error;
 mod follow;
+mod frame;
 mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzzing;
@@ -23,11 +24,12 @@ use shadow_common::{Direction, tcp_flags};
 
 use self::{
     follow::{Follower, Verdict},
-    frames::{Frame, Frames, Next},
+    frame::{Frame, Next},
+    frames::Frames,
     link::Link,
     packet::NoSegment,
 };
-use crate::{capture::Segment, pipeline::Note};
+use crate::capture::{Note, Segment};
 
 pub use error::{Damage, FileError, FileProblem, Foreign};
 #[cfg(any(test, feature = "fuzzing"))]

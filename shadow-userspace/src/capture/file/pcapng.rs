@@ -2,7 +2,7 @@
 
 use super::{
     error::{Damage, FileProblem},
-    frames::{Frame, MAX_BLOCK, Next, Order, damaged},
+    frame::{Frame, MAX_BLOCK, Next, Order, damaged},
     link::Link,
     window::Window,
 };

@@ -2,7 +2,7 @@
 
 use shadow_common::tcp_flags::ACK;
 
-use super::frames::Order;
+use super::frame::Order;
 
 /// A TCP segment to be put on a wire.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use shadow_common::{Direction, marks, tcp_flags::ACK};
 
 use super::{
-    frames::Order,
+    frame::Order,
     testing::{Captured, Tcp, block, ethernet, ethertype, interface, packet, pcap, section},
     *,
 };

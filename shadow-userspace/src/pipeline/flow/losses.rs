@@ -4,11 +4,11 @@ use shadow_common::Resync;
 
 use super::{After, Flow, Phase};
 use crate::{
+    capture::Note,
     ledger::DropReason,
     pipeline::{
         Shared,
         assemble::{Assemble, At},
-        notes::Note,
     },
 };
 

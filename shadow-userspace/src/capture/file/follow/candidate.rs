@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
+    capture::Seq,
     http::{DecoderLimits, RequestDecoder, RequestEvent},
-    tcp::Seq,
 };
 
 /// Candidates of which the bytes are decoded at once, all flows together (invariant 4). Of more, none can be confirmed.

@@ -9,12 +9,9 @@ use shadow_common::{
 };
 
 use super::{Context, Verdict, candidate::Candidate};
-use crate::{
-    capture::{
-        Run,
-        file::packet::{Endpoint, Packet},
-    },
-    tcp::Seq,
+use crate::capture::{
+    Run, Seq,
+    file::packet::{Endpoint, Packet},
 };
 
 /// The largest window that TCP can offer (RFC 7323 section 2.3).

@@ -28,7 +28,7 @@ use super::{
     packet::{Endpoint, Packet},
     stats::FileStats,
 };
-use crate::{capture::Run, pipeline::Note};
+use crate::capture::{Note, Run};
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

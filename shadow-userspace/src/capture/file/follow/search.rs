@@ -18,7 +18,7 @@ use super::{
     first::{self, Answer},
     flow::{Answered, Flow, Phase},
 };
-use crate::{capture::file::packet::Packet, tcp::Seq};
+use crate::capture::{Seq, file::packet::Packet};
 
 impl Flow {
     /// Takes a segment with payload of the client's.
