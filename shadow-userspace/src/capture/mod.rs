@@ -1,9 +1,9 @@
-//! Capture: from the network interface to [`Segment`]s.
+//! Capture: from the network interface, or a capture file, to [`Segment`]s.
 //!
 //! In the order of events: [`preflight`] and [`kernel`] say what is missing, [`mod@load`] brings the kernel programs
 //! and their maps into the kernel, [`attach`] hooks them to the interfaces, of another namespace by [`netns`], [`live`]
 //! holds it all, [`mod@ring`] is drained, [`record`] reads what was in it, and [`control`] changes the live maps and
-//! reads the counters.
+//! reads the counters. Of files there is [`mod@file`].
 //!
 //! Isolation (invariant 1): what is attached hangs on file descriptors of this process, so whichever way it ends,
 //! nothing stays attached; where the kernel can't do that, see [`attach`].

@@ -1,8 +1,11 @@
-//! From segments to captured requests: the flow table, one reassembler and one decoder per flow.
+//! From segments to captured requests, or to exchanges: the flow table; of each flow one reassembler and one decoder, or
+//! two where responses are followed too.
 //!
 //! Takes segments of both directions in capture order, each with the run that it belongs to ([`crate::capture::Run`]),
-//! and the capture time; gives whole requests to a [`RequestSink`], and [`Note`]s for the kernel about runs whose end
-//! it can't tell. Keeps invariant 2 (every request of the sample is settled once: delivered, or dropped with a reason)
+//! and the capture time; gives whole requests to a [`RequestSink`], or parts of exchanges to an [`ExchangeSink`], and
+//! [`Note`]s for the source about runs whose end it can't tell. What is made of decoded parts is behind [`Assemble`].
+//!
+//! Keeps invariant 2 (every request of the sample is settled once: delivered, or dropped with a reason)
 //! and invariant 4 (flows, bytes per flow and bytes in total are bounded, and what was refused is counted). It has no
 //! clock: a capture file gives the same requests as the same traffic live.
 
