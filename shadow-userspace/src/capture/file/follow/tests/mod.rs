@@ -7,6 +7,7 @@
 mod life;
 mod midlife;
 mod model;
+mod terms;
 
 use shadow_common::{
     Resync, marks,
