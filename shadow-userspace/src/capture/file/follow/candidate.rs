@@ -35,7 +35,6 @@ pub(super) struct Candidate {
 struct Decoding {
     decoder: RequestDecoder,
     begun: u32,
-    ended: u32,
     _permit: Arc<()>,
 }
 
@@ -44,14 +43,14 @@ impl Candidate {
     pub(super) fn new(start: Seq, answer: Seq, is_provable: bool, permits: &Permits) -> Self {
         let permit = permits.take().filter(|_| is_provable);
         let decoder = RequestDecoder::new(DecoderLimits::default());
-        let decoding = permit.map(|permit| Decoding { decoder, begun: 0, ended: 0, _permit: permit });
+        let decoding = permit.map(|permit| Decoding { decoder, begun: 0, _permit: permit });
         Self { end: start, answer, decoding }
     }
 
     /// Takes a segment of the client's.
     pub(super) fn take(&mut self, seq: Seq, payload: &[u8], payload_len: u32) {
         let behind = self.end.ahead_of(seq);
-        let Some(known) = u32::try_from(behind).ok().filter(|&known| known <= payload_len) else {
+        let Some(known) = u32::try_from(behind).ok().filter(|&known| known < payload_len) else {
             // Repeated bytes are no news; after a hole it isn't known whether it is one request.
             self.decoding.take_if(|_| behind < 0);
             return;
@@ -69,21 +68,21 @@ impl Candidate {
 }
 
 impl Decoding {
-    /// Whether it is one request, and nothing behind it.
+    /// Whether it is one request, and nothing behind it. What can't become that was given up when it was taken.
     fn is_request(&self) -> bool {
         let ends_here = self.decoder.is_idle() || self.decoder.is_dead();
-        (self.begun, self.ended) == (1, 1) && ends_here && self.decoder.bytes_after_last() == 0
+        ends_here && self.decoder.bytes_after_last() == 0
     }
 
     /// Says whether it may still be one request.
     fn take(&mut self, bytes: &[u8]) -> bool {
-        let Self { decoder, begun, ended, .. } = self;
+        let Self { decoder, begun, .. } = self;
         let mut is_request = true;
         decoder.push(bytes, |event| match event {
             RequestEvent::Start => *begun += 1,
-            RequestEvent::End => *ended += 1,
             RequestEvent::Failed(_) | RequestEvent::NotHttp1(_) => is_request = false,
-            RequestEvent::Head(_) | RequestEvent::Body(_) | RequestEvent::Trailers(_) => {}
+            RequestEvent::Head(_) | RequestEvent::Body(_) | RequestEvent::Trailers(_) | RequestEvent::End => {
+            }
         });
         is_request && *begun <= 1
     }
@@ -122,6 +121,7 @@ mod tests {
             // What comes again is no news.
             (&[(0, GET, 0), (0, GET, 0), (0, "GET", 0)], GET.len(), true),
             (&[(0, &GET[..9], 0), (4, &GET[4..], 0)], GET.len(), true),
+            (&[(0, GET, 0), (0, &GET[..9], GET.len() as u32 - 9)], GET.len(), true),
             // Another end, none yet, one too many, or more behind it.
             (&[(0, GET, 0)], GET.len() - 1, false),
             (&[(0, POST, 0), (head, "ab", 0)], head + 2, false),
