@@ -32,8 +32,8 @@ pub(super) struct Flow {
     pub(super) service_end: Option<Seq>,
     /// Where the service was when the client sent its last payload: what begins before answers something earlier.
     pub(super) asked_at: Seq,
-    /// The last answer that began since.
-    pub(super) answered: Option<Answered>,
+    /// What the last answer acknowledges that began since.
+    pub(super) answered: Option<Seq>,
     pub(super) ends: Ends,
 }
 
@@ -47,13 +47,6 @@ pub(super) enum Phase {
     Lost,
     /// Nothing more is wanted of the connection.
     Left,
-}
-
-/// A final answer: where it begins, and what it acknowledges.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Answered {
-    pub(super) seq: Seq,
-    pub(super) ack: u32,
 }
 
 /// How far the connection has come.

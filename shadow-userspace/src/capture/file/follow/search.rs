@@ -2,10 +2,12 @@
 //!
 //! Where no start is known, a client's segment that begins like a request is a *candidate*. What follows it in the run
 //! is unconfirmed, until the service's next final answer begins. That confirms it if, before the candidate and after
-//! the client's payload before it, the service began a final answer, which acknowledges everything before the candidate
-//! and of which the client had received something; and if the new answer follows at once what the client had received
-//! then, and acknowledges exactly the one request that the client has sent since. Any other answer refutes it, and is
-//! what the next candidate may rest on.
+//! the client's payload before it, the service began a final answer, which acknowledges everything before the candidate;
+//! and if the new answer follows at once what the client had received then, and acknowledges exactly the one request that
+//! the client has sent since. Any other answer refutes it, and is what the next candidate may rest on.
+//!
+//! An answer that begins before what was seen of the service when the client spoke last doesn't count. So what the client
+//! had received includes all that was seen of the answer on which the candidate rests.
 
 use shadow_common::{
     marks,
@@ -16,7 +18,7 @@ use super::{
     Context,
     candidate::Candidate,
     first::{self, Answer},
-    flow::{Answered, Flow, Phase},
+    flow::{Flow, Phase},
 };
 use crate::capture::{Seq, file::packet::Packet};
 
@@ -51,17 +53,14 @@ impl Flow {
     #[cold]
     fn search(&mut self, packet: &Packet<'_>, seq: Seq, context: &mut Context<'_>) {
         // The service says best what it has; else nothing that was seen before is new.
-        let is_acknowledged = self.answered.is_some_and(|answered| Seq(answered.ack) == seq);
+        let is_acknowledged = self.answered == Some(seq);
         let is_new = self.client_end.is_none_or(|end| !seq.is_before(end));
         if !(is_acknowledged || is_new) || !first::is_request(packet.payload, context.is_strict) {
             return;
         }
-        let has_ack = packet.flags & ACK != 0;
         // If the service had less, or more, bytes between are missing that may be a head, and these its body.
-        let is_next =
-            |answered: &Answered| Seq(answered.ack) == seq && Seq(packet.ack).is_after(answered.seq);
-        let answered = self.answered.filter(|answered| has_ack && is_next(answered));
-        let mut candidate = Candidate::new(seq, Seq(packet.ack), answered.is_some(), context.permits);
+        let is_provable = is_acknowledged && packet.flags & ACK != 0;
+        let mut candidate = Candidate::new(seq, Seq(packet.ack), is_provable, context.permits);
         candidate.take(seq, packet.payload, packet.payload_len);
         context.stats.candidates += 1;
         self.phase = Phase::Candidate(Box::new(candidate));
@@ -98,10 +97,10 @@ impl Flow {
             }
             return None;
         }
-        self.answered = Some(Answered { seq, ack: packet.ack });
+        self.answered = Some(Seq(packet.ack));
         let Phase::Candidate(candidate) = &self.phase else { return None };
         let is_proof = candidate.answer == seq && candidate.is_request_until(Seq(packet.ack));
-        if is_proof && self.client_end == Some(Seq(packet.ack)) {
+        if is_proof {
             context.stats.confirmed += 1;
             self.phase = Phase::Known;
             return Some(marks::SAMPLED | marks::CONFIRMED);

@@ -65,7 +65,7 @@ fn any_doubt_refutes() {
         (
             "after an interim one elsewhere",
             |rig| drop(rig.service(OK_LEN + 9, GET_LEN, CONTINUE)),
-            (99, 2 * at, OK),
+            (OK_LEN + CONTINUE.len() as u32, 2 * at, OK),
         ),
     ];
     for (doubt, happens, (seq, ack, answer)) in doubts {
@@ -86,7 +86,7 @@ fn any_doubt_refutes() {
 #[test]
 fn what_an_answer_did_not_precede_is_never_confirmed() {
     type Before = fn(&mut Rig);
-    let before: [(&str, Before); 6] = [
+    let before: [(&str, Before); 7] = [
         ("nothing", |_| {}),
         ("body bytes since", |rig| drop(rig.client(GET_LEN - 1, OK_LEN, b"x"))),
         ("an interim answer since", |rig| drop(rig.service(OK_LEN, GET_LEN, CONTINUE))),
@@ -95,6 +95,10 @@ fn what_an_answer_did_not_precede_is_never_confirmed() {
         ("an answer to what was before", |rig| {
             rig.client(GET_LEN - 1, OK_LEN, b"x");
             drop(rig.service(0, GET_LEN, OK));
+        }),
+        ("an answer to what was before, that came late", |rig| {
+            rig.client(GET_LEN - 1, 2 * OK_LEN, b"x");
+            drop(rig.service(OK_LEN, GET_LEN, OK));
         }),
     ];
     for (what, happens) in before {
@@ -108,6 +112,30 @@ fn what_an_answer_did_not_precede_is_never_confirmed() {
         // An answer that was sent before the candidate, and is sent again, is none.
         let mark = if what == "an answer of which the client has nothing" { "S" } else { "R" };
         assert_eq!(rig.service(2 * OK_LEN, 2 * GET_LEN, OK), format!("{GET_LEN} {mark}"), "{what}");
+    }
+}
+
+#[test]
+fn a_request_that_was_answered_before_is_no_news() {
+    let mut rig = Rig::new(&[80]);
+    rig.connect().exchange();
+    // Its first copy wasn't captured.
+    assert_eq!(rig.service(OK_LEN, 2 * GET_LEN, OK), "0 S");
+    rig.lose();
+    assert_eq!(rig.client(GET_LEN, 2 * OK_LEN, GET), format!("{GET_LEN} SOU"));
+    assert_eq!(rig.service(2 * OK_LEN, 2 * GET_LEN, OK), format!("{GET_LEN} R"));
+}
+
+#[test]
+fn a_candidate_is_lost_with_the_pipelines_place() {
+    for is_forgotten in [true, false] {
+        let mut rig = Rig::new(&[80]);
+        rig.connect().exchange();
+        rig.lose();
+        assert_eq!(rig.client(GET_LEN, OK_LEN, GET), format!("{GET_LEN} SOU"));
+        rig.note(GET_LEN, Resync::RESUME, 2 * GET_LEN, is_forgotten);
+        let after = if is_forgotten { "-".to_owned() } else { format!("{GET_LEN} SOU") };
+        assert_eq!(rig.client(2 * GET_LEN, OK_LEN, b"x"), after);
     }
 }
 
