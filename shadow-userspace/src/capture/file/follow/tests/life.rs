@@ -119,7 +119,6 @@ fn a_run_begins_where_a_forgotten_connection_goes_on() {
 
 #[test]
 fn without_ports_the_bytes_say_who_is_the_client() {
-    let turned = |packet: Packet<'static>| Packet { source: packet.dest, dest: packet.source, ..packet };
     for (first, taken) in [
         (client(0, 0, ACK, GET), true),
         (turned(client(0, 0, ACK, GET)), true),

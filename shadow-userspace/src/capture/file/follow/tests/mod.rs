@@ -4,9 +4,11 @@
 //! run begins and its marks by their first letters. Places are offsets of the client's and the service's streams, which
 //! wrap soon after their beginning.
 
+mod anew;
 mod life;
 mod midlife;
 mod model;
+mod resets;
 mod terms;
 
 use shadow_common::{
@@ -28,6 +30,7 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const RST_ACK: u8 = RST | ACK;
 const GET_LEN: u32 = GET.len() as u32;
 const OK_LEN: u32 = OK.len() as u32;
 
@@ -118,6 +121,11 @@ fn client(seq: u32, ack: u32, flags: u8, payload: &[u8]) -> Packet<'_> {
         payload,
         payload_at: 0,
     }
+}
+
+/// The same the other way.
+fn turned(packet: Packet<'_>) -> Packet<'_> {
+    Packet { source: packet.dest, dest: packet.source, ..packet }
 }
 
 fn service(seq: u32, ack: u32, flags: u8, payload: &[u8]) -> Packet<'_> {

@@ -1,12 +1,6 @@
-//! Each condition for itself: who is the client, when a connection begins, and what shows that its first request is lost.
+//! Each condition for itself: who is the client, what shows that the first request is lost, what a candidate rests on.
 
 use super::*;
-
-const RST_ACK: u8 = RST | ACK;
-
-fn turned(packet: Packet<'_>) -> Packet<'_> {
-    Packet { source: packet.dest, dest: packet.source, ..packet }
-}
 
 #[test]
 fn a_connection_is_met_by_what_fits_its_port() {
@@ -15,6 +9,14 @@ fn a_connection_is_met_by_what_fits_its_port() {
         (&[80], service(u32::MAX, 0, SYN | ACK, b""), "begins"),
         (&[80], client(0, 0, ACK, GET), "0 SOU"),
         (&[80], service(0, 0, ACK, OK), "-"),
+        // Both ports are asked for: the flags tell.
+        (&[80, 40_000], service(u32::MAX, 0, SYN | ACK, b""), "begins"),
+        (&[80, 40_000], client(u32::MAX, 0, SYN, b""), "0 SO"),
+        (&[80, 40_000], turned(client(u32::MAX, 0, SYN, b"")), "0 SO"),
+        // Neither is.
+        (&[81], client(u32::MAX, 0, SYN, b""), "-"),
+        (&[81], service(u32::MAX, 0, SYN | ACK, b""), "-"),
+        (&[81], client(0, 0, ACK, GET), "-"),
         // None of these says that the other end is a service's.
         (&[80], turned(client(u32::MAX, 0, SYN, b"")), "-"),
         (&[80], turned(service(u32::MAX, 0, SYN | ACK, b"")), "-"),
@@ -34,6 +36,7 @@ fn a_connection_is_met_by_what_fits_its_port() {
         assert_eq!(rig.packet(&first), after, "{ports:?} {first:?}");
         let is_met = after != "-" || first == service(0, 0, ACK, OK);
         assert_eq!(rig.stats.flows, u64::from(is_met), "{ports:?} {first:?}");
+        assert_eq!(rig.stats.other_ports, u64::from(ports == [81]), "{ports:?} {first:?}");
     }
 }
 
@@ -52,6 +55,8 @@ fn only_the_first_bytes_say_what_is_spoken() {
 fn what_the_service_has_shows_that_the_first_request_is_lost() {
     let mut lost = Rig::new(&[80]);
     lost.connect();
+    assert_eq!(lost.service(0, 1, b""), "0 S", "it may be a FIN");
+    assert_eq!(lost.service(0, 1, OK), "-");
     assert_eq!(lost.service(0, GET_LEN, OK), "-");
     assert_eq!(lost.client(GET_LEN, OK_LEN, GET), format!("{GET_LEN} SOU"));
     assert_eq!(lost.service(OK_LEN, 2 * GET_LEN, OK), format!("{GET_LEN} SC"));
@@ -70,41 +75,15 @@ fn what_the_service_has_shows_that_the_first_request_is_lost() {
         assert_eq!(rig.packet(&packet), "0 S", "{what}");
         assert_eq!(rig.client(0, OK_LEN, GET), "0 SO", "{what}");
     }
+    // What is left stays so.
+    let mut left = Rig::new(&[80]);
+    left.connect().tell(0, Resync::LEAVE);
+    assert_eq!(left.service(0, GET_LEN, OK), "-");
+    assert_eq!(left.client(GET_LEN, OK_LEN, GET), "-");
+    assert_eq!((left.stats.left_alone, left.stats.candidates), (2, 0));
     // Where a place was lost and found again there is nothing of the kind.
     assert_eq!(lost.client(2 * GET_LEN, 2 * OK_LEN, GET), format!("{GET_LEN} SO"));
     assert_eq!(lost.service(2 * OK_LEN, 3 * GET_LEN, OK), format!("{GET_LEN} S"));
-}
-
-#[test]
-fn a_connection_begins_anew_by_consent_alone() {
-    type Before = fn(&mut Rig);
-    // What happened, which start the service then accepts, and what becomes of that.
-    let table: [(&str, Before, u32, &str); 8] = [
-        ("it lives", |_| {}, 1000, "-"),
-        ("it lives, and its own is accepted again", |_| {}, 0, "0 S"),
-        ("asked for", |rig| drop(rig.packet(&client(999, 0, SYN, b""))), 1000, "begins"),
-        ("another was asked for", |rig| drop(rig.packet(&client(999, 0, SYN, b""))), 2000, "-"),
-        ("reset", |rig| drop(rig.packet(&client(GET_LEN, OK_LEN, RST, b""))), 1000, "begins"),
-        ("lost", |rig| rig.lose(), 1000, "begins"),
-        ("lost, and its own is accepted again", |rig| rig.lose(), 0, "-"),
-        ("left", |rig| rig.tell(0, Resync::LEAVE), 1000, "begins"),
-    ];
-    for (what, happens, start, after) in table {
-        let mut rig = Rig::new(&[80]);
-        rig.connect().exchange();
-        happens(&mut rig);
-        assert_eq!(rig.packet(&service(7777, start, SYN | ACK, b"")), after, "{what}");
-    }
-    // Of one that only a SYN was seen of, another start may be accepted: that SYN was lost.
-    let mut rig = Rig::new(&[80]);
-    rig.packet(&client(u32::MAX, 0, SYN, b""));
-    assert_eq!(rig.packet(&service(7777, 1000, SYN | ACK, b"")), "begins");
-    // A SYN that comes again changes nothing, unless the place was lost meanwhile.
-    let mut rig = Rig::new(&[80]);
-    rig.connect().exchange();
-    assert_eq!(rig.packet(&client(u32::MAX, 0, SYN, b"")), "0 SO");
-    rig.lose();
-    assert_eq!(rig.packet(&client(u32::MAX, 0, SYN, b"")), "-");
 }
 
 #[test]
