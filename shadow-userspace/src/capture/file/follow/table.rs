@@ -124,6 +124,24 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_is_between_its_two_ends() {
+        let ends =
+            [(1, 80), (1, 90), (2, 80), (2, 90)].map(|(addr, port)| Endpoint { addr: [addr; 16], port });
+        let pairs = || ends.iter().flat_map(|one| ends.iter().map(move |other| (one, other)));
+        for (client, service) in pairs() {
+            let flow = Flow::opened(client, service, 0);
+            for (one, other) in pairs() {
+                let expected = (one, other) == (client, service) || (other, one) == (client, service);
+                assert_eq!(
+                    flow.is_between(one, other),
+                    expected,
+                    "{client:?} {service:?}: {one:?} {other:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_full_table_forgets_what_is_not_in_use() {
         let mut table = Table::new(100);
         assert!((1..=100).all(|port| !add(&mut table, port)));
@@ -131,7 +149,7 @@ mod tests {
         for port in 101..=200 {
             assert!(add(&mut table, port));
         }
-        assert_eq!(table.slots.len(), 100);
+        assert_eq!((table.slots.len(), table.index.len()), (100, 100));
         assert_eq!((1..=200).filter(|&port| has(&mut table, port)).count(), 100);
         for slot in &mut table.slots {
             slot.used = false;

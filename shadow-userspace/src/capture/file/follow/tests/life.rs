@@ -144,6 +144,40 @@ fn without_ports_the_bytes_say_who_is_the_client() {
 }
 
 #[test]
+fn address_and_port_tell_the_client_from_the_service() {
+    for (what, from) in [
+        ("the same port", Endpoint { port: SERVICE.port, ..CLIENT }),
+        ("the same address", Endpoint { addr: SERVICE.addr, ..CLIENT }),
+    ] {
+        let mut rig = Rig::new(&[80]);
+        let mut to_service = |seq, ack, flags, payload| {
+            rig.packet(&Packet { source: from, ..client(seq, ack, flags, payload) })
+        };
+        assert_eq!(to_service(u32::MAX, 0, SYN, b""), "0 SO", "{what}");
+        assert_eq!(to_service(0, 0, ACK, GET), "0 SO", "{what}");
+        let mut to_client = |seq, ack, flags, payload| {
+            rig.packet(&Packet { dest: from, ..service(seq, ack, flags, payload) })
+        };
+        assert_eq!(to_client(u32::MAX, 0, SYN | ACK, b""), "0 S", "{what}");
+        assert_eq!(to_client(0, GET_LEN, ACK, OK), "0 S", "{what}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_used_is_not_forgotten() {
+    let mut rig = Rig { follower: Follower::new(&[80], 3), stats: FileStats::default() };
+    let from = |port, packet| Packet { source: Endpoint { port, ..CLIENT }, ..packet };
+    let open = |rig: &mut Rig, port| rig.packet(&from(port, client(u32::MAX, 0, SYN, b"")));
+    let uses = |rig: &mut Rig, port| rig.packet(&from(port, client(0, 0, ACK, b"")));
+    // The fourth takes the place of the second, and marks the others as not used.
+    (1..=4).for_each(|port| drop(open(&mut rig, port)));
+    assert_eq!(uses(&mut rig, 3), "0 SO");
+    // The third would be next.
+    open(&mut rig, 5);
+    assert_eq!([1, 2, 3, 4, 5].map(|port| uses(&mut rig, port)), ["-", "-", "0 SO", "0 SO", "0 SO"]);
+}
+
+#[test]
 fn connections_are_forgotten_beyond_the_limit() {
     let mut rig = Rig::new(&[80]);
     for port in 1..=150 {

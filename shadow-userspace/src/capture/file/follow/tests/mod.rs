@@ -54,7 +54,8 @@ impl Rig {
             Verdict::Take { run: Run { mark: 0, .. }, .. } => "no run".to_owned(),
             Verdict::Take { flow, direction, run } => {
                 let to_service = direction == Direction::ToService;
-                assert_eq!(flow.client_port == packet.source.port, to_service);
+                let client = Endpoint { addr: flow.client_addr, port: flow.client_port };
+                assert_eq!(client == packet.source, to_service);
                 let letters = [
                     (marks::SAMPLED, 'S'),
                     (marks::OPEN, 'O'),
