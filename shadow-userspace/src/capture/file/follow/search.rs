@@ -65,7 +65,8 @@ impl Flow {
         context.stats.candidates += 1;
         self.phase = Phase::Candidate(Box::new(candidate));
         self.run_start = seq.0;
-        // Also if it lies before what was taken for the end.
+        // The client spoke just now, also if this lies before what was taken for the end: an answer of before that comes
+        // again is no proof.
         self.client_end = None;
     }
 

@@ -164,10 +164,26 @@ fn old_bytes_change_nothing() {
 }
 
 #[test]
-fn what_the_service_acknowledges_is_where_the_client_is() {
+fn an_answer_that_comes_again_proves_nothing_behind_a_segment_far_ahead() {
     let mut rig = Rig::new(&[80]);
     rig.connect();
     // A segment that the service never got: far ahead.
+    assert_eq!(rig.client(9000, 0, b"x"), "0 SO");
+    assert_eq!(rig.service(0, GET_LEN, OK), "0 S");
+    rig.lose();
+    // The client hasn't got the answer, so it comes again, and acknowledges more than it did.
+    assert_eq!(rig.client(GET_LEN, 0, GET), format!("{GET_LEN} SOU"));
+    assert_eq!(rig.service(0, 2 * GET_LEN, OK), format!("{GET_LEN} S"));
+    assert_eq!(rig.service(OK_LEN, 2 * GET_LEN, OK), format!("{GET_LEN} R"));
+    // Another request, which the client sent behind the answer.
+    assert_eq!(rig.client(2 * GET_LEN, 2 * OK_LEN, GET), format!("{} SOU", 2 * GET_LEN));
+    assert_eq!(rig.service(2 * OK_LEN, 3 * GET_LEN, OK), format!("{} SC", 2 * GET_LEN));
+}
+
+#[test]
+fn a_segment_far_ahead_hides_no_request() {
+    let mut rig = Rig::new(&[80]);
+    rig.connect();
     assert_eq!(rig.client(9000, 0, b"x"), "0 SO");
     assert_eq!(rig.service(0, GET_LEN, OK), "0 S");
     rig.lose();
