@@ -193,16 +193,16 @@ impl Flow {
         (0..MAX_WINDOW).contains(&ahead)
     }
 
-    /// The pipeline takes a reset for the end of the connection. If it goes on all the same, the receiver did not take it,
-    /// and where the next request begins is to be searched.
+    /// The pipeline takes a reset for the end of the connection. If it goes on all the same, the receiver did not take
+    /// it, and where the next request begins is to be searched.
     fn heed_reset(&mut self, packet: &Packet<'_>) {
         if packet.flags & RST != 0 && self.has_run() {
             self.phase = Phase::Lost;
         }
     }
 
-    /// Whether the service acknowledges bytes of a connection of which none was seen. The pipeline knows nothing of such
-    /// a flow, and can't tell.
+    /// Whether the service acknowledges bytes of a connection of which none was seen. The pipeline knows nothing of
+    /// such a flow, and can't tell.
     fn first_is_lost(&self, packet: &Packet<'_>) -> bool {
         let start = Seq(self.run_start);
         matches!(self.phase, Phase::Known)

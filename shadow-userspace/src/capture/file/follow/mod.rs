@@ -1,8 +1,8 @@
 //! Follows the connections of a capture file, and says of each segment in which run it is: what the kernel programs do
 //! live (`shadow-ebpf/src/follow`) at a sample rate of 100 %.
 //!
-//! As everything is in the sample, a connection of which the beginning was seen is one open run. Where no request
-//! start is known (the beginning wasn't seen, or the pipeline lost its place), one is searched: see [`search`]. One hash
+//! As everything is in the sample, a connection of which the beginning was seen is one open run. Where no request start
+//! is known (the beginning wasn't seen, or the pipeline lost its place), one is searched: see [`search`]. One hash
 //! lookup per packet and no allocation. Keeps invariant 3 together with the pipeline (body bytes are never taken for a
 //! request), and invariant 4 (the table is bounded).
 

@@ -2,12 +2,12 @@
 //!
 //! Where no start is known, a client's segment that begins like a request is a *candidate*. What follows it in the run
 //! is unconfirmed, until the service's next final answer begins. That confirms it if, before the candidate and after
-//! the client's payload before it, the service began a final answer, which acknowledges everything before the candidate;
-//! and if the new answer follows at once what the client had received then, and acknowledges exactly the one request that
-//! the client has sent since. Any other answer refutes it, and is what the next candidate may rest on.
+//! the client's payload before it, the service began a final answer, which acknowledges everything before the
+//! candidate; and if the new answer follows at once what the client had received then, and acknowledges exactly the one
+//! request that the client has sent since. Any other answer refutes it, and is what the next candidate may rest on.
 //!
-//! An answer that begins before what was seen of the service when the client spoke last doesn't count. So what the client
-//! had received includes all that was seen of the answer on which the candidate rests.
+//! An answer that begins before what was seen of the service when the client spoke last doesn't count. So what the
+//! client had received includes all that was seen of the answer on which the candidate rests.
 
 use shadow_common::{
     marks,
@@ -65,8 +65,8 @@ impl Flow {
         context.stats.candidates += 1;
         self.phase = Phase::Candidate(Box::new(candidate));
         self.run_start = seq.0;
-        // The client spoke just now, also if this lies before what was taken for the end: an answer of before that comes
-        // again is no proof.
+        // The client spoke just now, also if this lies before what was taken for the end: an answer of before that
+        // comes again is no proof.
         self.client_end = None;
     }
 
