@@ -11,6 +11,7 @@ pub mod agent;
 pub mod budget;
 pub mod capture;
 pub mod cli;
+pub mod config;
 pub mod doctor;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -20,6 +21,7 @@ mod netlink;
 pub mod pipeline;
 mod process;
 mod random;
+pub mod route;
 pub mod shadow;
 pub mod tap;
 pub mod tcp;

@@ -12,6 +12,8 @@ pub mod dispatch;
 pub mod headers;
 pub mod host;
 pub mod latency;
+pub mod options;
+pub mod policy;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
