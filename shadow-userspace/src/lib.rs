@@ -12,6 +12,7 @@ pub mod budget;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod doctor;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -7,6 +7,7 @@ use crate::{
     agent::Options,
     capture::{LiveOptions, SampleRate},
     cli::{
+        convert::ConvertArgs,
         copies::Copies,
         doctor::DoctorArgs,
         place::{Place, once_each, sorted},
@@ -53,6 +54,13 @@ pub(super) enum Command {
     ///
     /// Changes nothing and attaches nothing. The exit code is 1 where `run` with the same arguments would fail.
     Doctor(DoctorArgs),
+
+    /// Make a configuration file of the mirror rules of Gloo, Istio or the Gateway API.
+    ///
+    /// Reads VirtualService, with Upstream and RouteTable, and HTTPRoute documents, as many as there are, and writes the
+    /// agent's own YAML to stdout. What can't be carried over, or is a guess, goes to stderr. `run --config` takes
+    /// such files directly.
+    Convert(ConvertArgs),
 }
 
 /// `run`'s arguments.

@@ -4,6 +4,7 @@
 //! for what goes wrong at run time. `--help` and `--version` are clap's own.
 
 mod args;
+mod convert;
 mod copies;
 mod doctor;
 mod logging;
@@ -58,6 +59,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         }
         Command::Doctor(arguments) => arguments.run(),
+        Command::Convert(arguments) => arguments.run(),
     }
 }
 
