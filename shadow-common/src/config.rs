@@ -77,6 +77,18 @@ pub enum SampleBy {
 }
 
 impl SampleBy {
+    /// The one with that number; [`SampleBy::Request`] if none has it, as [`SampleBy::draw`] takes it.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        if number == Self::Connection as u32 {
+            Self::Connection
+        } else if number == Self::ClientIp as u32 {
+            Self::ClientIp
+        } else {
+            Self::Request
+        }
+    }
+
     /// The draw for a request of `flow`: below [`Config::threshold`] it is sampled. `random` is drawn anew for each
     /// request. The hashes stay the same, so that raising the rate only adds members.
     #[must_use]

@@ -83,6 +83,8 @@ counters! {
     ExportedBytes = "exported_bytes", Other;
     /// Records written to the ring.
     Records = "records", Other;
+    /// Bytes of the ring that its records took, since the start: with their headers and unused tails.
+    RingBytes = "ring_bytes", Other;
     /// Requests whose framing the kernel read, in the sample or not.
     RequestsFramed = "requests_framed", Other;
     /// Runs whose end the kernel can't tell: exported, and framed by the agent.

@@ -17,4 +17,4 @@ pub use config::{
 };
 pub use counter::{COUNTERS, Counter, CounterKind};
 pub use flow::{Direction, FlowKey};
-pub use record::{MAX_CHUNK, MAX_CHUNKS, RECORD_CLASSES, RecordHeader, marks, tcp_flags};
+pub use record::{MAX_CHUNK, MAX_CHUNKS, RECORD_CLASSES, RecordHeader, marks, ring_bytes, tcp_flags};

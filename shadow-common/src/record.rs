@@ -49,6 +49,14 @@ pub const MAX_CHUNKS: usize = 8;
 /// it does not use is never written.
 pub const RECORD_CLASSES: [usize; 6] = [0, 440, 1536, 4096, 16_384, MAX_CHUNK];
 
+/// Bytes of the ring that a record of so many bytes takes: the kernel adds a header and rounds up
+/// (`BPF_RINGBUF_HDR_SZ`).
+#[must_use]
+#[inline(always)]
+pub const fn ring_bytes(record_len: usize) -> u64 {
+    (8 + record_len as u64).next_multiple_of(8)
+}
+
 /// The head of a ring record; `captured_len` payload bytes follow it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

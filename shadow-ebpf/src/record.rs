@@ -4,7 +4,7 @@ use aya_ebpf::{
     EbpfContext as _, check_bounds_signed, helpers::bpf_skb_load_bytes, macros::map, maps::RingBuf,
     programs::TcContext,
 };
-use shadow_common::{Counter, MAX_CHUNK, MAX_CHUNKS, RECORD_CLASSES, RecordHeader, tcp_flags};
+use shadow_common::{Counter, MAX_CHUNK, MAX_CHUNKS, RECORD_CLASSES, RecordHeader, ring_bytes, tcp_flags};
 
 use crate::{
     counters::{add, count},
@@ -120,5 +120,6 @@ fn emit<const CLASS: usize>(
     unsafe { (&raw mut (*record).header).write(header) };
     entry.submit(wake);
     count(Counter::Records);
+    add(Counter::RingBytes, ring_bytes(size_of::<Record<CLASS>>()));
     true
 }

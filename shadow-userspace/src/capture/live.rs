@@ -6,8 +6,8 @@ use aya_log::EbpfLogger;
 use shadow_common::SampleBy;
 
 use crate::capture::{
-    AttachMode, CaptureError, Control, Kernel, Programs, SampleRate, Segment, attach::Attached, load,
-    netns::Namespace, preflight, ring::Ring,
+    AttachMode, CaptureError, Control, Kernel, Programs, Ring, SampleRate, Segment, attach::Attached, load,
+    netns::Namespace, preflight,
 };
 
 /// What to capture and where.
@@ -87,7 +87,6 @@ impl Live {
         let attachment = attached.words().to_owned();
         // Without it the programs work all the same; their few messages are lost.
         let logger = EbpfLogger::init(attached.programs()).ok();
-        let ring = Ring::new(ring, control.clone());
         Ok(Self { attached: Some(attached), ring, control, logger, attachment })
     }
 

@@ -2,11 +2,11 @@
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
 use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, ONLY_NEW, Resync};
 
-use crate::capture::{CaptureError, Control, Kernel, LiveOptions, control::Maps};
+use crate::capture::{CaptureError, Control, Kernel, LiveOptions, Ring, control::Maps};
 
 /// The kernel object, built by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/shadow-ebpf"));
@@ -28,7 +28,7 @@ pub struct Programs {
     /// The programs, and what of the maps isn't taken out below. Dropping it detaches them.
     pub ebpf: Ebpf,
     /// Where exported records arrive.
-    pub ring: RingBuf<MapData>,
+    pub ring: Ring,
     /// The live maps.
     pub control: Control,
 }
@@ -64,7 +64,8 @@ pub fn load(options: &LiveOptions, kernel: &Kernel) -> Result<Programs, CaptureE
         own_mark: options.own_mark,
         sample_by: options.sample_by as u32,
     };
-    let control = Control::new(maps, initial, &options.ports)?;
+    let control = Control::new(maps, initial, &options.ports, options.ring_bytes)?;
+    let ring = Ring::new(ring, control.clone());
     Ok(Programs { ebpf, ring, control })
 }
 

@@ -10,6 +10,7 @@
 
 mod attach;
 mod control;
+mod counters;
 mod error;
 pub mod file;
 mod kernel;
@@ -26,7 +27,8 @@ mod seq;
 
 pub use attach::AttachMode;
 pub(crate) use attach::{failed, has_clsact, program};
-pub use control::{Control, KernelCounters};
+pub use control::{Control, RingFill};
+pub use counters::KernelCounters;
 pub use error::CaptureError;
 pub use kernel::{Feature, Kernel};
 pub use live::{Live, LiveOptions};
@@ -34,5 +36,6 @@ pub use load::{EXPORT, MIN_RING, Programs, TAG, TAG_SKB, load};
 pub use note::Note;
 pub use rate::{RateError, SampleRate};
 pub use record::{RecordError, parse_record};
+pub use ring::Ring;
 pub use segment::{Run, Segment};
 pub use seq::Seq;

@@ -15,7 +15,9 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use crate::capture::{CaptureError, Control, Segment, parse_record};
+use shadow_common::ring_bytes;
+
+use crate::capture::{CaptureError, Control, RecordError, Segment, parse_record};
 
 /// Time between two looks at the ring while there is something in it. A copy may wait so long.
 const BATCH: Duration = Duration::from_millis(2);
@@ -27,14 +29,21 @@ const QUIET: Duration = Duration::from_millis(20);
 const MAX_RECORDS: usize = 4096;
 
 /// The ring and its reader.
-pub(super) struct Ring {
+pub struct Ring {
     ring: RingBuf<MapData>,
     control: Control,
     /// When the last record was taken.
     last_record: Option<Instant>,
 }
 
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").finish_non_exhaustive()
+    }
+}
+
 impl Ring {
+    /// The ring that `control` belongs to.
     pub(super) fn new(ring: RingBuf<MapData>, control: Control) -> Self {
         Self { ring, control, last_record: None }
     }
@@ -52,10 +61,9 @@ impl Ring {
         self.wait(timeout)?;
         let mut handed = 0;
         while handed < MAX_RECORDS {
-            let Some(record) = self.ring.next() else { break };
-            match parse_record(&record) {
-                Ok(segment) => each(&segment),
-                Err(error) => tracing::error!("{error}"),
+            let Some(parsed) = self.take(|parsed| parsed.map(|segment| each(&segment))) else { break };
+            if let Err(error) = parsed {
+                tracing::error!("{error}");
             }
             handed += 1;
         }
@@ -63,6 +71,16 @@ impl Ring {
             self.last_record = Some(Instant::now());
         }
         Ok(handed)
+    }
+
+    /// Hands the next record to `look`, if there is one, without waiting.
+    pub fn take<R>(&mut self, look: impl FnOnce(Result<Segment<'_>, RecordError>) -> R) -> Option<R> {
+        let record = self.ring.next()?;
+        let result = look(parse_record(&record));
+        let bytes = ring_bytes(record.len());
+        drop(record);
+        self.control.ring_taken(bytes);
+        Some(result)
     }
 
     fn wait(&self, timeout: Duration) -> Result<(), CaptureError> {

@@ -4,7 +4,7 @@ use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions,
 use shadow_common::Counter;
 use shadow_userspace::capture::{
     AttachMode, CaptureError, EXPORT, Kernel as HostKernel, KernelCounters, LiveOptions, Programs,
-    SampleRate, Segment, TAG, load, parse_record,
+    SampleRate, Segment, TAG, load,
 };
 
 use crate::frame::Frame;
@@ -98,8 +98,7 @@ impl Kernel {
 
     /// Takes the next record out of the ring and looks at it.
     pub fn record<R>(&mut self, look: impl FnOnce(&Segment<'_>) -> R) -> Option<R> {
-        let record = self.programs.ring.next()?;
-        Some(look(&parse_record(&record).unwrap()))
+        self.programs.ring.take(|segment| look(&segment.unwrap()))
     }
 }
 

@@ -216,3 +216,21 @@ fn a_run_that_the_agent_has_heard_of_is_not_lost_from_its_beginning() {
     talk.kernel.send(&talk.request(start, b"GET"));
     assert_eq!(talk.losses(), [before[0] + 1, before[1]]);
 }
+
+/// Without the reader's help, and right when nothing comes.
+#[test]
+fn the_ring_says_how_full_it_is() {
+    let Some(mut talk) = Talk::opened("100%") else { return };
+    let fill = |talk: &Talk| talk.kernel.programs.control.ring_fill().unwrap();
+    assert_eq!((fill(&talk).used, fill(&talk).size), (0, 1 << 20));
+    talk.kernel.send(&talk.request(0, GET));
+    // A record of the class of 440 bytes, with its header, and the ring's own.
+    assert_eq!(fill(&talk).used, 440 + 72 + 8);
+    talk.fill();
+    let full = fill(&talk);
+    assert!(full.used > full.size - (4096 + 72 + 8) && full.used <= full.size, "{full:?}");
+    assert!(talk.kernel.record(|_| ()).is_some());
+    assert_eq!(fill(&talk).used, full.used - (440 + 72 + 8));
+    talk.drain();
+    assert_eq!(fill(&talk).used, 0);
+}

@@ -1,6 +1,6 @@
 //! What is in the sample: the rate is kept, and by connection or client raising it only adds members.
 
-use shadow_common::{Counter, SampleBy};
+use shadow_common::{Counter, FULL_RATE, SampleBy};
 
 use crate::{
     frame::Frame,
@@ -133,4 +133,33 @@ fn an_older_kernel_leaves_the_framing_to_the_agent() {
         }
         assert_eq!(talk.kernel.count(Counter::RequestsFramed), 0);
     }
+}
+
+/// A rate that rises takes effect with the next request of a connection that is known.
+#[test]
+fn what_is_sampled_changes_at_once() {
+    const REQUESTS: usize = 400;
+    let Some(mut talk) = Talk::opened("0%") else { return };
+    let control = talk.kernel.programs.control.clone();
+    let mut set = |by, rate: &str| {
+        control.set_sampling(by, rate.parse().unwrap()).unwrap();
+        let share: Vec<_> = (0..REQUESTS).map(|_| !talk.client(GET).is_empty()).collect();
+        (control.sampling(), share.iter().filter(|sampled| **sampled).count(), share[0])
+    };
+    assert_eq!(set(SampleBy::Request, "0%"), ((SampleBy::Request, 0, 7), 0, false));
+    let (sampling, mut found, _) = set(SampleBy::Request, "25%");
+    assert_eq!(sampling, (SampleBy::Request, FULL_RATE / 4, 7));
+    if !is_near(found, REQUESTS, 0.25) {
+        found = set(SampleBy::Request, "25%").1;
+    }
+    assert!(is_near(found, REQUESTS, 0.25), "{found}");
+    assert_eq!(set(SampleBy::Request, "100%"), ((SampleBy::Request, FULL_RATE, 7), REQUESTS, true));
+    // By connection the one that there is is in or out.
+    for by in [SampleBy::Connection, SampleBy::ClientIp] {
+        let (sampling, found, first) = set(by, "50%");
+        assert_eq!(sampling, (by, FULL_RATE / 2, 7));
+        assert_eq!(found, if first { REQUESTS } else { 0 }, "{by:?}");
+        assert_eq!(set(by, "100%").1, REQUESTS);
+    }
+    assert_eq!(set(SampleBy::Request, "0%").1, 0);
 }

@@ -13,7 +13,6 @@ use shadow_common::{
 };
 use shadow_userspace::{
     budget::MemoryBudget,
-    capture::parse_record,
     http::RequestHead,
     ledger::{DropReason, Ledger, Outcome},
     pipeline::{CapturedRequest, Pipeline, PipelineLimits, RequestSink, Sampler},
@@ -189,9 +188,7 @@ impl<N: FnMut(usize) -> usize> Trial<'_, N> {
 
     /// The agent looks at the ring, and tells the kernel what it knows.
     fn drain(&mut self, pipeline: &mut Pipeline<Delivered>) {
-        while let Some(record) = self.kernel.programs.ring.next() {
-            pipeline.segment(&parse_record(&record).unwrap());
-        }
+        while self.kernel.record(|segment| pipeline.segment(segment)).is_some() {}
         for note in pipeline.take_notes() {
             self.kernel.programs.control.resync(&note.flow, note.resync).unwrap();
         }
