@@ -17,6 +17,10 @@ pub const WAKE: u32 = 4;
 /// Flag: connections are left alone whose beginning wasn't seen.
 pub const ONLY_NEW: u32 = 8;
 
+/// Flag: tell of the first payload of the answer to a sampled request, by a record without payload
+/// ([`crate::marks::ANSWERED`]).
+pub const REPORT_ANSWERS: u32 = 16;
+
 /// Words of one port bitmap: one bit for each of the 65,536 ports.
 pub const PORT_WORDS: u32 = 1024;
 
@@ -44,7 +48,7 @@ pub const fn port_bit(port: u16) -> u64 {
 pub struct Config {
     /// A request is sampled if its draw is below this: 0 (none) to [`FULL_RATE`] (all).
     pub sample_threshold: u64,
-    /// [`PAUSED`], [`EXPORT_RESPONSES`], [`WAKE`] and [`ONLY_NEW`].
+    /// [`PAUSED`], [`EXPORT_RESPONSES`], [`WAKE`], [`ONLY_NEW`] and [`REPORT_ANSWERS`].
     pub flags: u32,
     /// Seed of the hashes, so that it isn't for ever the same connections and clients that are sampled.
     pub seed: u32,

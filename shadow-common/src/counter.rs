@@ -54,6 +54,8 @@ counters! {
     Exported = "exported", Exported;
     /// TC: exported, but with fewer payload bytes than it has.
     Truncated = "truncated", Exported;
+    /// TC: the beginning of an answer to a sampled request, of which only the time was exported.
+    Answered = "answered", Exported;
     /// TC: its request is not in the sample.
     Unsampled = "unsampled", Skipped;
     /// TC: no request start is known in its flow: it began before the programs were attached, wasn't accepted by the

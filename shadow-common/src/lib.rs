@@ -12,8 +12,8 @@ mod flow;
 mod record;
 
 pub use config::{
-    ACTIVE_PORTS, Config, EXPORT_RESPONSES, FULL_RATE, ONLY_NEW, PAUSED, PORT_WORDS, Resync, SampleBy, WAKE,
-    port_bit, port_word,
+    ACTIVE_PORTS, Config, EXPORT_RESPONSES, FULL_RATE, ONLY_NEW, PAUSED, PORT_WORDS, REPORT_ANSWERS, Resync,
+    SampleBy, WAKE, port_bit, port_word,
 };
 pub use counter::{COUNTERS, Counter, CounterKind};
 pub use flow::{Direction, FlowKey};

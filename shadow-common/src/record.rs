@@ -37,6 +37,9 @@ pub mod marks {
     pub const REFUTED: u8 = 0x10;
     /// Records of this flow were lost since the last that arrived: the ring was full.
     pub const LOST: u8 = 0x20;
+    /// The service begins its final answer, having received all that the client sent in the run so far. A record of the
+    /// service's side without payload, whose `seq` is the answer's first byte; it may come again if the segment does.
+    pub const ANSWERED: u8 = 0x40;
 }
 
 /// Payload bytes that fit one record. A longer segment (BIG TCP) becomes several records.

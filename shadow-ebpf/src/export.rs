@@ -7,7 +7,7 @@ use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::TcContext};
 use aya_log_ebpf::warn;
 use shadow_common::{
     Config, Counter, Direction, FlowKey, RecordHeader, WAKE,
-    marks::{LOST, OPEN, SAMPLED},
+    marks::{ANSWERED, LOST, OPEN, SAMPLED},
     tcp_flags,
 };
 
@@ -84,6 +84,7 @@ fn chosen(
         return skip(Counter::RingFull as u32);
     }
     count(Counter::Matched);
+    let is_answer = decision.mark() & ANSWERED != 0;
     let has_payload = decision.mark() & (SAMPLED | OPEN) != 0;
     let lost = if flow_flags & flags::LOST != 0 { LOST } else { 0 };
     let header = RecordHeader {
@@ -94,7 +95,8 @@ fn chosen(
         ack: segment.ack,
         payload_len: if has_payload { segment.payload_len } else { 0 },
         captured_len: 0,
-        flags: segment.flags,
+        // With half a close an answer is no news of the connection's end.
+        flags: if is_answer { segment.flags & !tcp_flags::FIN } else { segment.flags },
         direction: direction as u8,
         mark: decision.mark() | lost,
         reserved: 0,
@@ -104,6 +106,9 @@ fn chosen(
     let result = record::write(ctx, header, segment, config.flags & WAKE != 0);
     if let Some(state) = state {
         note(state, &header, result, is_current);
+    }
+    if is_answer && matches!(result, Counter::Exported) {
+        return count(Counter::Answered);
     }
     if add(result, 1) == 0 && matches!(result, Counter::RingFull) {
         warn!(ctx, "the ring is full: the agent is behind, or --ring-size is too small");
@@ -126,6 +131,10 @@ fn note(state: &mut FlowState, header: &RecordHeader, result: Counter, is_curren
         } else {
             state.flags |= flags::TOLD;
         }
+        return;
+    }
+    // Nothing of the request is missing without it.
+    if header.mark & ANSWERED != 0 {
         return;
     }
     let is_known = is_current && state.flags & flags::STARTED != 0;

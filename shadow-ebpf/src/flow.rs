@@ -21,15 +21,18 @@ pub struct FlowState {
     pub start: u32,
     /// Framed: where the next request begins. Open: one past the last byte that was exported.
     pub next: u32,
-    /// What the last answer acknowledged.
+    /// Without a known start: what the last answer acknowledged. In a run: where the answer begins that was reported.
     pub answer_ack: u32,
+    /// What the client acknowledged where the last request began.
+    pub request_ack: u32,
     /// One of [`phase`].
     pub phase: u8,
     /// The current run's [`shadow_common::marks`]; 0 if it isn't exported.
     pub mark: u8,
     /// Bits of [`flags`].
     pub flags: u8,
-    /// 1 if the last answer that the service began is a final one, and no request start was looked for since.
+    /// Without a known start: 1 if the last answer that the service began is a final one, and no request start was looked
+    /// for since. In a run: one of [`answer`].
     pub answered: u8,
 }
 
@@ -49,6 +52,18 @@ pub mod phase {
     pub const OTHER_PROTOCOL: u8 = 6;
     /// The agent wants no more of it.
     pub const LEFT_ALONE: u8 = 7;
+}
+
+/// What is known of the answer to the last request that began.
+pub mod answer {
+    /// None of it was seen.
+    pub const AWAITED: u8 = 0;
+    /// What came can't be told to be its beginning.
+    pub const UNKNOWN: u8 = 1;
+    /// The agent was told when it began.
+    pub const REPORTED: u8 = 2;
+    /// The client pipelines: which answer is whose isn't followed.
+    pub const PIPELINED: u8 = 3;
 }
 
 /// Bits of [`FlowState::flags`].
@@ -79,6 +94,7 @@ impl FlowState {
             start: first,
             next: first,
             answer_ack: 0,
+            request_ack: 0,
             phase: phase::FRAMED,
             mark: 0,
             flags,
@@ -137,6 +153,16 @@ impl FlowState {
         } else {
             Decision::skip(Counter::UnknownFlow)
         }
+    }
+
+    /// A request begins with a segment that acknowledges `ack`. If that is no more than where the last one began, then
+    /// the client didn't wait for that one's answer.
+    #[inline(always)]
+    pub fn await_answer(&mut self, ack: u32) {
+        let is_behind_request = self.phase == phase::FRAMED && self.request_ack == ack;
+        let pipelines = is_behind_request || self.answered == answer::PIPELINED;
+        self.answered = if pipelines { answer::PIPELINED } else { answer::AWAITED };
+        self.request_ack = ack;
     }
 
     /// Nothing of its first request was seen yet.

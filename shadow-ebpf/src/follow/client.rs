@@ -12,7 +12,7 @@ use crate::{
     config::is_active_port,
     counters::count,
     decision::Decision,
-    flow::{FlowState, flags, phase},
+    flow::{FlowState, answer, flags, phase},
     head,
     packet::{Packet, Segment},
 };
@@ -131,6 +131,10 @@ fn in_open(state: &mut FlowState, key: &FlowKey, at: u32, end: u32) -> Place {
     }
     if end.wrapping_sub(state.next) as i32 > 0 {
         state.next = end;
+        // It may be another request.
+        if state.answered != answer::PIPELINED {
+            state.answered = answer::AWAITED;
+        }
     }
     Place::Current
 }
@@ -146,7 +150,7 @@ fn begin<P: Packet>(
     at: u32,
 ) -> Decision {
     let is_midlife = state.phase == phase::FOREIGN;
-    state.answered = 0;
+    state.await_answer(segment.ack);
     if state.is_fresh()
         && let Some(decision) = first::classify(packet, segment, state)
     {

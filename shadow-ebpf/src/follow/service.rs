@@ -1,15 +1,15 @@
 //! Segments from the service: its answers tell where a flow is that is met in mid-life.
 
 use shadow_common::{
-    Config, Counter, EXPORT_RESPONSES,
-    marks::{CONFIRMED, SAMPLED},
+    Config, Counter, EXPORT_RESPONSES, REPORT_ANSWERS,
+    marks::{ANSWERED, CONFIRMED, SAMPLED},
     tcp_flags::{ACK, FIN, RST, SYN},
 };
 
 use crate::{
     counters::count,
     decision::Decision,
-    flow::{FlowState, phase},
+    flow::{FlowState, answer, flags, phase},
     packet::{Packet, Segment},
 };
 
@@ -34,7 +34,7 @@ pub(super) fn segment<P: Packet>(
     }
     match state.phase {
         phase::FRAMED | phase::OPEN if is_exported => state.current(),
-        phase::FRAMED | phase::OPEN => Decision::skip(Counter::Response),
+        phase::FRAMED | phase::OPEN => begins_answer(packet, segment, state, config),
         phase::FOREIGN => {
             // Only where an answer begins is it known for a final one. Behind an interim one, of which anything else
             // may be a part, a body may follow.
@@ -50,6 +50,32 @@ pub(super) fn segment<P: Packet>(
         phase::OTHER_PROTOCOL => Decision::skip(Counter::OtherProtocol),
         _ => Decision::skip(Counter::LeftAlone),
     }
+}
+
+/// Where the answer to a sampled request begins, that is told if it is asked for; the payload stays where it is.
+#[inline(always)]
+fn begins_answer<P: Packet>(
+    packet: &P,
+    segment: &Segment,
+    state: &mut FlowState,
+    config: &Config,
+) -> Decision {
+    let is_wanted = config.flags & REPORT_ANSWERS != 0
+        && state.mark & SAMPLED != 0
+        && state.flags & flags::ABANDONED == 0
+        && segment.flags & (SYN | RST) == 0;
+    let is_repeated = state.answered == answer::REPORTED && state.answer_ack == segment.seq;
+    if !is_wanted || !(state.answered == answer::AWAITED || is_repeated) || is_interim(packet, segment) {
+        return Decision::skip(Counter::Response);
+    }
+    // It came early, or the rest of an earlier answer did.
+    if segment.ack != state.next || !is_response(packet, segment) {
+        state.answered = answer::UNKNOWN;
+        return Decision::skip(Counter::Response);
+    }
+    state.answered = answer::REPORTED;
+    state.answer_ack = segment.seq;
+    Decision::export(ANSWERED, state.start)
 }
 
 /// The service sends payload while a request start that was taken in mid-life waits for its confirmation: that is the
@@ -68,6 +94,7 @@ fn answered<P: Packet>(packet: &P, segment: &Segment, state: &mut FlowState, con
     }
     count(Counter::MidlifeConfirmed);
     state.phase = phase::FRAMED;
+    state.answered = answer::UNKNOWN;
     if state.mark == 0 {
         return Decision::skip(Counter::Response);
     }

@@ -34,6 +34,8 @@ pub struct LiveOptions {
     pub only_new: bool,
     /// Export response payload too.
     pub export_responses: bool,
+    /// Tell when answers to sampled requests begin ([`shadow_common::marks::ANSWERED`]), where they aren't exported.
+    pub report_answers: bool,
     /// SO_MARK of the agent's own sockets, whose packets are never exported; 0 for none.
     pub own_mark: u32,
     /// Seed of the flow hash; a random one keeps it from being for ever the same connections that are sampled.
@@ -54,6 +56,7 @@ impl Default for LiveOptions {
             max_flows: 65_536,
             only_new: false,
             export_responses: false,
+            report_answers: false,
             own_mark: 0,
             seed: 0,
         }

@@ -4,7 +4,7 @@ use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
-use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, ONLY_NEW, Resync};
+use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, ONLY_NEW, REPORT_ANSWERS, Resync};
 
 use crate::capture::{CaptureError, Control, Kernel, LiveOptions, Ring, control::Maps};
 
@@ -70,10 +70,12 @@ pub fn load(options: &LiveOptions, kernel: &Kernel) -> Result<Programs, CaptureE
 }
 
 fn flags(options: &LiveOptions) -> u32 {
-    [(options.export_responses, EXPORT_RESPONSES), (options.only_new, ONLY_NEW)]
-        .into_iter()
-        .filter(|(wanted, _)| *wanted)
-        .fold(0, |flags, (_, flag)| flags | flag)
+    let wanted = [
+        (options.export_responses, EXPORT_RESPONSES),
+        (options.only_new, ONLY_NEW),
+        (options.report_answers, REPORT_ANSWERS),
+    ];
+    wanted.into_iter().filter(|(wanted, _)| *wanted).fold(0, |flags, (_, flag)| flags | flag)
 }
 
 /// Takes a map out of the object, as its type.

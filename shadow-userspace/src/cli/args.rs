@@ -120,6 +120,7 @@ impl RunArgs {
             max_flows: self.copies.max_flows,
             only_new: self.only_new_connections,
             export_responses: false,
+            report_answers: false,
             own_mark: OWN_MARK,
             seed: random::number(),
         };

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic")]
 
+mod answers;
 mod flows;
 mod forged;
 mod frame;
