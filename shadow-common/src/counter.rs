@@ -109,6 +109,10 @@ counters! {
     MidlifeTaken = "midlife_taken", Other;
     /// Those of them that the service's answer confirmed.
     MidlifeConfirmed = "midlife_confirmed", Other;
+    /// TC: packets seen that came in by the device.
+    IngressSeen = "ingress_seen", Other;
+    /// TC: packets seen that go out by the device, unless they came in by the same one.
+    EgressSeen = "egress_seen", Other;
     /// XDP: packets seen.
     XdpSeen = "xdp_seen", Other;
     /// XDP: packets that carry a tag to TC.

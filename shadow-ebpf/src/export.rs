@@ -25,6 +25,7 @@ use crate::{
 /// Looks at one packet and exports it if its request is in the sample.
 #[inline(always)]
 pub fn export(ctx: &TcContext) {
+    count(side(ctx));
     let config = config();
     let tagged = tag_of(ctx, &config);
     if let Some(decision) = tagged {
@@ -168,6 +169,14 @@ fn tag_of(ctx: &TcContext, config: &Config) -> Option<Decision> {
     // SAFETY: the metadata area holds a Tag, checked just above; it is 4-byte aligned by the kernel.
     let tag = unsafe { *(start as *const Tag) };
     tag.decision(config)
+}
+
+/// Which way the packet goes: what was received remembers by which device, also when it is forwarded.
+#[inline(always)]
+fn side(ctx: &TcContext) -> Counter {
+    // SAFETY: plain fields of the context.
+    let (came_by, at) = unsafe { ((*ctx.skb.skb).ingress_ifindex, (*ctx.skb.skb).ifindex) };
+    if came_by == at { Counter::IngressSeen } else { Counter::EgressSeen }
 }
 
 #[inline(always)]

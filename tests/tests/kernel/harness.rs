@@ -72,8 +72,21 @@ impl Kernel {
     /// Runs `export` over a frame from a socket with this SO_MARK.
     pub fn export_marked(&mut self, frame: &[u8], mark: u32) -> Result<(), ProgramError> {
         // `mark` is the third word of the context.
+        self.export_with(frame, &[(2, mark)])
+    }
+
+    /// Runs `export` over a frame on the device 1 that came in by this one; 0 for a frame of this host.
+    pub fn export_from(&mut self, frame: &[u8], device: u32) -> Result<(), ProgramError> {
+        // `ingress_ifindex` and `ifindex` are the tenth word and the one behind it.
+        self.export_with(frame, &[(9, device), (10, 1)])
+    }
+
+    /// With these words of the context set.
+    fn export_with(&mut self, frame: &[u8], words: &[(usize, u32)]) -> Result<(), ProgramError> {
         let mut context = [0_u8; 192];
-        context[8..12].copy_from_slice(&mark.to_ne_bytes());
+        for (word, value) in words {
+            context[word * 4..][..4].copy_from_slice(&value.to_ne_bytes());
+        }
         let options = TestRunOptions { ctx_in: Some(&context), ..options(frame) };
         let returned = export(&mut self.programs).test_run(options)?.return_value;
         assert_eq!(returned, TCX_NEXT, "export over {frame:02x?}");

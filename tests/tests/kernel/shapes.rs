@@ -210,3 +210,17 @@ fn what_is_not_exported_has_its_counter() {
         assert!(kernel.record(|_| ()).is_none(), "{name}: exported");
     }
 }
+
+/// What was received remembers its device, also on its way out by another.
+#[test]
+fn each_program_counts_what_it_sees() {
+    let Some(mut kernel) = Kernel::new("100%") else { return };
+    let frame = Frame::default().bytes();
+    const COUNTERS: [Counter; 3] = [Counter::XdpSeen, Counter::IngressSeen, Counter::EgressSeen];
+    for (came_by, seen) in [(1_u32, [0, 1, 0]), (0, [0, 1, 1]), (7, [0, 1, 2])] {
+        kernel.export_from(&frame, came_by).unwrap();
+        assert_eq!(COUNTERS.map(|counter| kernel.count(counter)), seen);
+    }
+    kernel.tag(&frame).unwrap();
+    assert_eq!(COUNTERS.map(|counter| kernel.count(counter)), [1, 1, 2]);
+}
