@@ -17,6 +17,7 @@ mod runs;
 use super::{
     PipelineLimits, Shared,
     assemble::{Assemble, At},
+    first_byte::FirstByte,
     notes::NoteId,
     responses::Responses,
     run::{CurrentRun, Place},
@@ -40,6 +41,8 @@ pub(super) struct Flow<A> {
     responses: Option<Box<Responses>>,
     /// Whether the flow only waits for the responses to what was requested.
     leaving: bool,
+    /// If it is measured.
+    first_byte: Option<Box<FirstByte>>,
     /// The latest note to the kernel.
     note: Option<NoteId>,
 }
@@ -84,6 +87,7 @@ impl<A> Flow<A> {
             stream,
             responses,
             leaving: false,
+            first_byte: None,
             note: None,
         }
     }
@@ -144,7 +148,9 @@ impl<A> Flow<A> {
             return After::Remove;
         }
         if self.phase == Phase::Followed {
-            return self.push(record, shared);
+            let after = self.push(record, shared);
+            self.measure(record, shared);
+            return after;
         }
         // The kernel goes on drawing for what it can frame.
         if self.phase == Phase::Dead && !self.run.is_open() {
@@ -172,6 +178,10 @@ impl<A> Flow<A> {
         }
         if self.heed_loss(record.run.is(marks::LOST), shared) == After::Remove {
             return After::Remove;
+        }
+        if record.run.is(marks::ANSWERED) {
+            self.answered(record, shared);
+            return After::Keep;
         }
         match record.direction {
             Direction::ToService => {

@@ -14,6 +14,7 @@ mod assembly;
 mod ended;
 mod exchange_sink;
 mod exchanges;
+mod first_byte;
 mod flow;
 mod limits;
 mod notes;
@@ -24,6 +25,8 @@ mod sampler;
 mod stats;
 mod stream;
 mod table;
+
+use std::sync::Arc;
 
 use shadow_common::{
     Direction, Resync, marks,
@@ -43,6 +46,7 @@ use crate::{
     budget::MemoryBudget,
     capture::{Note, Segment},
     ledger::{DropReason, Ledger},
+    shadow::latency::Latency,
     tcp::Seq,
 };
 
@@ -76,6 +80,8 @@ pub struct Shared<S> {
     sink: S,
     stats: FlowStats,
     notes: Notes,
+    /// Of the real service, if they are measured.
+    first_bytes: Option<Arc<Latency>>,
 }
 
 impl<S, A: Assemble<S>> Pipeline<S, A> {
@@ -90,7 +96,7 @@ impl<S, A: Assemble<S>> Pipeline<S, A> {
     ) -> Self {
         let flows = FlowTable::new(limits.max_flows);
         let (stats, notes) = (FlowStats::default(), Notes::default());
-        let shared = Shared { limits, ledger, budget, sampler, sink, stats, notes };
+        let shared = Shared { limits, ledger, budget, sampler, sink, stats, notes, first_bytes: None };
         Self { flows, ended: Ended::default(), shared }
     }
 
@@ -132,6 +138,12 @@ impl<S, A: Assemble<S>> Pipeline<S, A> {
     #[must_use]
     pub fn stats(&self) -> FlowStats {
         FlowStats { flows_open: self.flows.len() as u64, ..self.shared.stats }
+    }
+
+    /// Records the real service's times to first byte in `times` from now on: from a request's last byte to its answer's
+    /// first, as they were captured. The source must tell of answers ([`crate::capture::LiveOptions::report_answers`]).
+    pub fn measure_first_bytes(&mut self, times: Arc<Latency>) {
+        self.shared.first_bytes = Some(times);
     }
 
     /// Where the requests go.

@@ -20,6 +20,8 @@ pub struct CurrentRun {
     /// Whether the kernel read the first request's framing, and counted it.
     first_framed: bool,
     requests: Requests,
+    /// How many of them began since that was asked; so many or more.
+    begun_count: u8,
     /// Whether its start is believed.
     confirmed: bool,
     /// Whether a record of it was taken.
@@ -68,6 +70,7 @@ impl CurrentRun {
             open: run.is(marks::OPEN),
             first_framed: !run.is(marks::OPEN),
             requests: Requests::None { sampled: run.is(marks::SAMPLED) },
+            begun_count: 0,
             confirmed: !run.is(marks::UNCONFIRMED),
             touched: false,
             begun: false,
@@ -99,6 +102,11 @@ impl CurrentRun {
     /// Whether no request began yet.
     pub(super) fn awaits_first(&self) -> bool {
         matches!(self.requests, Requests::None { .. })
+    }
+
+    /// How many requests began since this was asked last; or the most that the number can say.
+    pub(super) fn take_begun_count(&mut self) -> u8 {
+        std::mem::take(&mut self.begun_count)
     }
 
     /// Whether more requests began than the kernel knows of.
@@ -139,6 +147,7 @@ impl CurrentRun {
 
     /// A request begins.
     pub(super) fn draw(&mut self, flow: &FlowKey, sampler: &mut Sampler) -> Draw {
+        self.begun_count = self.begun_count.saturating_add(1);
         let sampled = match self.requests {
             Requests::None { sampled } => sampled,
             Requests::Some if self.open => sampler.draw(flow),

@@ -8,6 +8,7 @@ use crate::{
     pipeline::{
         Shared,
         assemble::{Assemble, At},
+        run::Place,
         stream::Fate,
     },
     tcp::Seq,
@@ -39,6 +40,27 @@ impl<A> Flow<A> {
         responses.push(record, &mut self.stream.assembly, shared);
         self.heed_declined();
         self.after_responses()
+    }
+
+    /// A record of the client was taken: if answers are measured, that is since the end of their requests.
+    pub(super) fn measure<S>(&mut self, record: &Segment<'_>, shared: &Shared<S>) {
+        let begun = self.run.take_begun_count();
+        if shared.first_bytes.is_none() {
+            return;
+        }
+        let is_complete = self.stream.is_idle() && !self.run.awaits_first();
+        let complete = is_complete.then(|| self.stream.reassembler.next_seq());
+        self.first_byte.get_or_insert_default().request(record, begun, complete);
+    }
+
+    /// The service began an answer, of which nothing else is told.
+    pub(super) fn answered<S>(&mut self, record: &Segment<'_>, shared: &Shared<S>) {
+        if let (Some(first_bytes), Some(first_byte)) = (&shared.first_bytes, &mut self.first_byte)
+            && self.run.place(record.run) == Place::Current
+            && let Some(passed) = first_byte.answered(record)
+        {
+            first_bytes.record(passed);
+        }
     }
 
     /// Whether the flow is over now that responses came.

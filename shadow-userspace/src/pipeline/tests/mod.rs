@@ -1,6 +1,7 @@
 //! Segments in, captured requests and settled tickets out: a pipeline on a test bench, and a client to drive it.
 
 mod exchanges;
+mod first_byte;
 mod holes;
 mod life;
 mod limits;
