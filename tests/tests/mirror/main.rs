@@ -13,6 +13,7 @@ mod demo;
 mod exact;
 mod isolation;
 mod lab;
+mod latency;
 mod live;
 mod loops;
 mod midlife;
