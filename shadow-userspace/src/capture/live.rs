@@ -6,8 +6,8 @@ use aya_log::EbpfLogger;
 use shadow_common::SampleBy;
 
 use crate::capture::{
-    AttachMode, CaptureError, Control, Kernel, Programs, Ring, SampleRate, Segment, attach::Attached, load,
-    netns::Namespace, preflight,
+    AttachMode, CaptureError, Control, Kernel, Programs, Ring, SampleRate, Segment, Usage, attach::Attached,
+    load, netns::Namespace, preflight,
 };
 
 /// What to capture and where.
@@ -71,6 +71,7 @@ pub struct Live {
     control: Control,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     attachment: String,
+    usage: Usage,
 }
 
 impl Live {
@@ -88,9 +89,10 @@ impl Live {
         let Programs { ebpf, ring, control } = load(options, &kernel)?;
         let mut attached = Attached::new(ebpf, namespace, &options.interfaces, options.attach, &kernel)?;
         let attachment = attached.words().to_owned();
+        let usage = Usage::of(attached.programs());
         // Without it the programs work all the same; their few messages are lost.
         let logger = EbpfLogger::init(attached.programs()).ok();
-        Ok(Self { attached: Some(attached), ring, control, logger, attachment })
+        Ok(Self { attached: Some(attached), ring, control, logger, attachment, usage })
     }
 
     /// What was attached where, in words for a log line.
@@ -103,6 +105,12 @@ impl Live {
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// A handle on what the programs cost.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage.clone()
     }
 
     /// Waits up to `timeout` for records and hands those that are there to `each`, up to a few thousand; says how

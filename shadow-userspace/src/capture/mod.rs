@@ -24,6 +24,7 @@ mod record;
 mod ring;
 mod segment;
 mod seq;
+mod usage;
 
 pub use attach::AttachMode;
 pub(crate) use attach::{failed, has_clsact, program};
@@ -39,3 +40,4 @@ pub use record::{RecordError, parse_record};
 pub use ring::Ring;
 pub use segment::{Run, Segment};
 pub use seq::Seq;
+pub use usage::{ProgramUsage, Usage};
