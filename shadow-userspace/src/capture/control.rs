@@ -7,8 +7,8 @@ use std::sync::{
 
 use aya::maps::{Array, HashMap, MapData, PerCpuArray};
 use shadow_common::{
-    ACTIVE_PORTS, COUNTERS, Config, Counter, FlowKey, PAUSED, PORT_WORDS, Resync, SampleBy, WAKE, port_bit,
-    port_word,
+    ACTIVE_PORTS, COUNTERS, Config, Counter, FlowKey, PAUSED, PORT_WORDS, REPORT_ANSWERS, Resync, SampleBy,
+    WAKE, port_bit, port_word,
 };
 
 use crate::capture::{CaptureError, KernelCounters, SampleRate};
@@ -137,6 +137,14 @@ impl Control {
     /// If the map can't be written.
     pub fn set_paused(&self, paused: bool) -> Result<(), CaptureError> {
         self.update(|config| set(config, PAUSED, paused))
+    }
+
+    /// Whether the programs tell when answers to sampled requests begin ([`shadow_common::marks::ANSWERED`]).
+    ///
+    /// # Errors
+    /// If the map can't be written.
+    pub fn set_report_answers(&self, report: bool) -> Result<(), CaptureError> {
+        self.update(|config| set(config, REPORT_ANSWERS, report))
     }
 
     /// Whether records wake the one who waits for the ring. Without it the waiter looks by itself.

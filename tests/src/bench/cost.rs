@@ -44,10 +44,12 @@ pub enum Role {
     Unsampled,
     /// Sampled at 100 %.
     Sampled,
+    /// The same, and they tell when answers begin.
+    Timed,
 }
 
 /// Those that the agent's programs have, each measured with every size of request.
-const ROLES: [Role; 3] = [Role::NotMatched, Role::Unsampled, Role::Sampled];
+const ROLES: [Role; 4] = [Role::NotMatched, Role::Unsampled, Role::Sampled, Role::Timed];
 
 /// How large requests are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +110,9 @@ pub fn round(
     let capture = Capture::start(&lab.gateway, mode.attach, none)?;
     let programs = Programs::on_nic(&lab.gateway)?;
     for role in ROLES {
-        let rate = if role == Role::Sampled { SampleRate::ALL } else { none };
-        capture.control().set_rate(rate)?;
+        let is_sampled = matches!(role, Role::Sampled | Role::Timed);
+        capture.control().set_rate(if is_sampled { SampleRate::ALL } else { none })?;
+        capture.control().set_report_answers(role == Role::Timed)?;
         for size in SIZES {
             let before = capture.control().counters()?;
             let mut sample = measure(lab, statistics, &programs, role, size)?;

@@ -182,6 +182,7 @@ fn traffic(role: Role, size: Size) -> String {
         Role::NotMatched => "not matched",
         Role::Unsampled => "unsampled",
         Role::Sampled => "sampled",
+        Role::Timed => "sampled, timed",
     };
     format!("{size}, {role}")
 }
