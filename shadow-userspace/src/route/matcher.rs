@@ -3,6 +3,16 @@
 use http::{HeaderName, Method};
 use regex::Regex;
 
+/// Compiles `pattern` so that only a whole text matches it, as Envoy's regular expressions do.
+///
+/// # Errors
+/// If it is no regular expression, or too large.
+pub fn full_match(pattern: &str) -> Result<Regex, regex::Error> {
+    // By itself first: `a)(b` is none, though it becomes one between brackets.
+    Regex::new(pattern)?;
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
 /// The requests that a route is for; every condition must hold, and an empty list holds for all.
 #[derive(Clone, Debug, Default)]
 pub struct RouteMatch {
@@ -18,7 +28,7 @@ pub struct RouteMatch {
     pub query: Vec<QueryMatch>,
 }
 
-/// A host, in lower case.
+/// A host, in lower case, without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostMatch {
     /// `*`.
@@ -29,7 +39,7 @@ pub enum HostMatch {
     Suffix(String),
 }
 
-/// A path, without the query.
+/// A path, without the query, as it is on the wire: nothing is decoded or normalised, so `/%70ets` is not `/pets`.
 #[derive(Clone, Debug)]
 pub enum PathMatch {
     /// Begins with this.
@@ -47,7 +57,8 @@ pub struct HeaderMatch {
     pub name: HeaderName,
     /// What it must be.
     pub value: ValueMatch,
-    /// Holds exactly if the condition doesn't. A header that is absent holds then.
+    /// Holds if the value is another, or, for [`ValueMatch::Present`], if there is none. As in Envoy a condition on the
+    /// value never holds for a header that is absent, inverted or not.
     pub invert: bool,
 }
 
@@ -58,7 +69,7 @@ pub struct QueryMatch {
     pub name: String,
     /// What it must be.
     pub value: ValueMatch,
-    /// Holds exactly if the condition doesn't.
+    /// As in [`HeaderMatch`].
     pub invert: bool,
 }
 
