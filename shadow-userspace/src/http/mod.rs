@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod response_head;
 mod section;
+pub(crate) mod target;
 mod trailers;
 
 pub use classify::Protocol;

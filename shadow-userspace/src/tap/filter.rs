@@ -2,9 +2,9 @@
 
 use std::{net::Ipv6Addr, str::FromStr};
 
-use crate::{
-    http::RequestHead,
-    tap::target::{self, Target},
+use crate::http::{
+    RequestHead,
+    target::{self, Target},
 };
 
 /// Which exchanges are wanted: those that fit each kind of condition, by any of its values. A kind without a value fits

@@ -12,7 +12,10 @@ use std::{borrow::Cow, net::IpAddr};
 use serde::Serialize;
 
 use crate::{
-    http::RequestHead,
+    http::{
+        RequestHead,
+        target::{self, Target},
+    },
     tap::{
         Secrets,
         address::{self, Ends},
@@ -21,7 +24,6 @@ use crate::{
         escape::put,
         har::cookies::Cookie,
         record::{Record, Response, label, protocol},
-        target::{self, Target},
     },
 };
 

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::tap::{
-    Secrets,
-    address::Ends,
-    body::Sha256Hex,
-    clock::{Epoch, Time, millis},
-    encode::{Field, fields, put_json},
-    record::{Record, Response, label, protocol},
-    target,
+use crate::{
+    http::target,
+    tap::{
+        Secrets,
+        address::Ends,
+        body::Sha256Hex,
+        clock::{Epoch, Time, millis},
+        encode::{Field, fields, put_json},
+        record::{Record, Response, label, protocol},
+    },
 };
 
 #[derive(Serialize)]

@@ -23,7 +23,6 @@ mod run;
 mod secrets;
 mod sink;
 mod summary;
-mod target;
 mod text;
 
 pub use error::TapError;

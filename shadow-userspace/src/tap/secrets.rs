@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{http::RequestHead, tap::target};
+use crate::http::{RequestHead, target};
 
 /// What stands in a secret's place.
 pub(super) const MASK: &str = "***";

@@ -4,12 +4,14 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 
-use crate::tap::{
-    Secrets, address,
-    clock::{Epoch, LocalTimes, millis},
-    escape::{put, put_escaped},
-    record::Record,
-    target,
+use crate::{
+    http::target,
+    tap::{
+        Secrets, address,
+        clock::{Epoch, LocalTimes, millis},
+        escape::{put, put_escaped},
+        record::Record,
+    },
 };
 
 /// What stands where there is nothing.

@@ -1,20 +1,20 @@
 //! The parts of a request target (RFC 9112 section 3.2), without judging it: every target has them.
 
-use crate::http::RequestHead;
+use super::RequestHead;
 
 /// A request target in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// Of the absolute form: `http`.
-    pub(super) scheme: Option<&'a str>,
+    pub(crate) scheme: Option<&'a str>,
     /// Of the absolute and the authority form, with user information if there is some.
-    pub(super) authority: Option<&'a str>,
+    pub(crate) authority: Option<&'a str>,
     /// Path and query, as sent; may be empty in the absolute and the authority form.
-    pub(super) path_and_query: &'a str,
+    pub(crate) path_and_query: &'a str,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn parse(target: &'a str) -> Self {
+    pub(crate) fn parse(target: &'a str) -> Self {
         if target.starts_with('/') || target == "*" {
             return Self { scheme: None, authority: None, path_and_query: target };
         }
@@ -28,7 +28,7 @@ impl<'a> Target<'a> {
     }
 
     /// The path that prefixes are compared with: an absolute form's empty one stands for `/` (RFC 9110 section 4.2.3).
-    pub(super) fn path(&self) -> &'a str {
+    pub(crate) fn path(&self) -> &'a str {
         match (self.scheme, self.path_and_query) {
             (Some(_), "") => "/",
             _ => self.path_and_query,
@@ -36,7 +36,7 @@ impl<'a> Target<'a> {
     }
 
     /// What stands behind the question mark.
-    pub(super) fn query(&self) -> Option<&'a str> {
+    pub(crate) fn query(&self) -> Option<&'a str> {
         self.path_and_query.split_once('?').map(|(_, query)| query)
     }
 }
@@ -48,14 +48,14 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// Whom the request is for: the target's authority, else the Host header.
-pub(super) fn authority(head: &RequestHead) -> Option<&str> {
+pub(crate) fn authority(head: &RequestHead) -> Option<&str> {
     let of_target = Target::parse(head.target()).authority.filter(|authority| !authority.is_empty());
     // A head with a Host that isn't ASCII isn't believed.
     of_target.or_else(|| std::str::from_utf8(head.header("host")?).ok())
 }
 
 /// An authority's user information and the rest.
-pub(super) fn split_userinfo(authority: &str) -> (Option<&str>, &str) {
+pub(crate) fn split_userinfo(authority: &str) -> (Option<&str>, &str) {
     match authority.rsplit_once('@') {
         Some((userinfo, host)) => (Some(userinfo), host),
         None => (None, authority),
@@ -63,7 +63,7 @@ pub(super) fn split_userinfo(authority: &str) -> (Option<&str>, &str) {
 }
 
 /// Host and port; the colons of an IPv6 address stand in brackets.
-pub(super) fn split_port(host: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (host, None),
