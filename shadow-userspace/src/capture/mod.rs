@@ -35,7 +35,7 @@ pub use kernel::{Feature, Kernel};
 pub use live::{Live, LiveOptions};
 pub use load::{EXPORT, MIN_RING, Programs, TAG, TAG_SKB, load};
 pub use note::Note;
-pub use rate::{RateError, SampleRate};
+pub use rate::{LiveRate, RateError, SampleRate};
 pub use record::{RecordError, parse_record};
 pub use ring::Ring;
 pub use segment::{Run, Segment};

@@ -1,6 +1,10 @@
 //! The sample rate.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use shadow_common::FULL_RATE;
 
@@ -58,6 +62,32 @@ impl SampleRate {
     pub fn threshold(self) -> u64 {
         // 2^32 is exact in f64.
         (self.percent / 100.0 * FULL_RATE as f64).round() as u64
+    }
+}
+
+/// A sample rate that is changed while others read it.
+#[derive(Debug)]
+pub struct LiveRate {
+    /// The bits of `SampleRate::percent`.
+    percent: AtomicU64,
+}
+
+impl LiveRate {
+    /// Begins with `rate`.
+    #[must_use]
+    pub const fn new(rate: SampleRate) -> Self {
+        Self { percent: AtomicU64::new(rate.percent.to_bits()) }
+    }
+
+    /// The rate now.
+    #[must_use]
+    pub fn get(&self) -> SampleRate {
+        SampleRate { percent: f64::from_bits(self.percent.load(Ordering::Relaxed)) }
+    }
+
+    /// Another one from now on.
+    pub fn set(&self, rate: SampleRate) {
+        self.percent.store(rate.percent.to_bits(), Ordering::Relaxed);
     }
 }
 

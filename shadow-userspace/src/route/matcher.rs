@@ -3,6 +3,8 @@
 use http::{HeaderName, Method};
 use regex::Regex;
 
+use super::parts::Parts;
+
 /// Compiles `pattern` so that only a whole text matches it, as Envoy's regular expressions do.
 ///
 /// # Errors
@@ -85,3 +87,73 @@ pub enum ValueMatch {
     /// All of it matches.
     Regex(Regex),
 }
+
+impl RouteMatch {
+    pub(super) fn fits(&self, request: &Parts<'_>) -> bool {
+        let Self { hosts, path, methods, headers, query } = self;
+        (hosts.is_empty() || hosts.iter().any(|host| host.fits(request.host)))
+            && path.as_ref().is_none_or(|path| path.fits(request.path))
+            && is_among(methods, request.head.method())
+            && headers.iter().all(|header| header.fits(request))
+            && query.iter().all(|parameter| parameter.fits(request))
+    }
+}
+
+/// Whether a method is one of these; no list has them all.
+pub(super) fn is_among(methods: &[Method], method: &str) -> bool {
+    methods.is_empty() || methods.iter().any(|one| one.as_str() == method)
+}
+
+impl HostMatch {
+    fn fits(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => host.eq_ignore_ascii_case(name),
+            Self::Suffix(suffix) => {
+                let split = host.len().checked_sub(suffix.len()).and_then(|at| host.split_at_checked(at));
+                split.is_some_and(|(before, end)| !before.is_empty() && end.eq_ignore_ascii_case(suffix))
+            }
+        }
+    }
+}
+
+impl PathMatch {
+    fn fits(&self, path: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => path.starts_with(prefix),
+            Self::Exact(exact) => path == exact,
+            Self::Regex(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
+impl HeaderMatch {
+    fn fits(&self, request: &Parts<'_>) -> bool {
+        self.value.fits(request.header(self.name.as_str()).as_deref(), self.invert)
+    }
+}
+
+impl QueryMatch {
+    fn fits(&self, request: &Parts<'_>) -> bool {
+        self.value.fits(request.parameter(&self.name).as_deref(), self.invert)
+    }
+}
+
+impl ValueMatch {
+    /// A condition on a value that isn't there never holds.
+    fn fits(&self, value: Option<&[u8]>, invert: bool) -> bool {
+        let Some(value) = value else { return invert && matches!(self, Self::Present) };
+        let fits = match self {
+            Self::Present => true,
+            Self::Exact(exact) => value == exact.as_bytes(),
+            Self::Prefix(prefix) => value.starts_with(prefix.as_bytes()),
+            // What is no text matches no pattern.
+            Self::Regex(pattern) => std::str::from_utf8(value).is_ok_and(|value| pattern.is_match(value)),
+        };
+        fits != invert
+    }
+}
+
+#[cfg(test)]
+#[path = "matcher_tests.rs"]
+mod tests;

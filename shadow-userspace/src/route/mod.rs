@@ -3,9 +3,18 @@
 //! The first route that matches counts. One number is drawn per request, and all upstreams of the route share it, so that
 //! their samples nest.
 //!
-//! [`matcher`] says what a route matches.
+//! [`matcher`] says what a route matches, [`RouteTable`] decides.
 
+mod draw;
+mod index;
 pub mod matcher;
+mod parts;
+mod table;
+mod target;
+
+pub use draw::Dice;
+pub use table::{Decision, RouteTable, RouteView, ShadowView};
+pub use target::RateTargetError;
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,8 +66,8 @@ pub enum SampleKey {
     Connection,
     /// The client's address.
     ClientIp,
-    /// The first value of this header; requests without it are drawn for one by one.
+    /// The first value of this header; requests without it, or with an empty one, are drawn for one by one.
     Header(http::HeaderName),
-    /// The value of this cookie; requests without it are drawn for one by one.
+    /// The first value of this cookie; requests without it, or with an empty one, are drawn for one by one.
     Cookie(String),
 }
