@@ -7,6 +7,7 @@
 //!
 //! `docs/ARCHITECTURE.md` in the repository tells the whole; start there.
 
+pub mod admin;
 pub mod agent;
 pub mod budget;
 pub mod capture;
