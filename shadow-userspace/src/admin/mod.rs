@@ -4,12 +4,26 @@
 //! Whoever can only reach the TCP address can't change anything, unless he has the token. What a caller can make the agent
 //! hold or do is bounded, and nothing here runs on the threads that requests take.
 //!
-//! [`control`] is what the agent implements, [`status`] and [`sample`] are what it says of itself.
+//! [`control`] is what the agent implements, [`status`] and [`sample`] are what it says of itself. [`mod@socket`] and
+//! [`server`] listen, [`auth`] says who may change things, [`api`] answers, [`metrics`] writes for Prometheus.
 
+mod api;
+mod auth;
 pub mod control;
+mod metrics;
 pub mod sample;
+pub mod server;
+mod socket;
 pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub use auth::TokenError;
 pub use control::{ControlError, Controlled, Readiness};
 pub use sample::MetricsSample;
+pub use server::{AdminError, AdminServer, Listeners};
+pub use socket::{DIRECTORY, SocketError};
 pub use status::{RouteStatus, Status};
+
+#[cfg(test)]
+mod tests;
