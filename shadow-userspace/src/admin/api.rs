@@ -187,13 +187,13 @@ impl Api {
             Endpoint::Rate => self.rate(body, by),
             Endpoint::Reload => {
                 self.agent.reload()?;
-                tracing::info!(by, "the configuration was reloaded");
+                tracing::debug!(by, "the configuration was reloaded");
                 Ok(object(&json!({ "reloaded": true })))
             }
             Endpoint::Pause | Endpoint::Resume => {
                 let paused = matches!(endpoint, Endpoint::Pause);
                 self.agent.set_paused(paused)?;
-                tracing::info!(by, "{}", if paused { "paused" } else { "resumed" });
+                tracing::debug!(by, "{}", if paused { "paused" } else { "resumed" });
                 Ok(object(&json!({ "paused": paused })))
             }
             _ => Err(Refusal::new(StatusCode::NOT_FOUND, "it changes nothing")),
@@ -212,7 +212,7 @@ impl Api {
         let rate: SampleRate = given.parse().map_err(|error| bad(&error))?;
         let route = request.route.map_or_else(|| self.only_route(), Ok)?;
         self.agent.set_rate(&route, rate)?;
-        tracing::info!(by, "the rate of {route:?} is {rate}");
+        tracing::debug!(by, "the rate of {route:?} is {rate}");
         Ok(object(&json!({ "route": route, "percent": rate.percent() })))
     }
 

@@ -18,10 +18,12 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use api::RateRequest;
 pub use auth::TokenError;
 pub use control::{ControlError, Controlled, Readiness};
 pub use sample::MetricsSample;
 pub use server::{AdminError, AdminServer, Listeners};
+pub(crate) use socket::sockets;
 pub use socket::{DIRECTORY, SocketError};
 pub use status::{RouteStatus, Status};
 

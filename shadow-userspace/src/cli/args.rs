@@ -9,6 +9,7 @@ use crate::{
     cli::{
         convert::ConvertArgs,
         copies::Copies,
+        ctl::CtlArgs,
         doctor::DoctorArgs,
         place::{Place, once_each, sorted},
         replay::ReplayArgs,
@@ -61,6 +62,12 @@ pub(super) enum Command {
     /// agent's own YAML to stdout. What can't be carried over, or is a guess, goes to stderr. `run --config` takes
     /// such files directly.
     Convert(ConvertArgs),
+
+    /// Ask a running agent how it is, or change what it does.
+    ///
+    /// It talks to the agent's Unix socket, so it needs root, or to be the agent's user. The exit code is 1 if the agent
+    /// refuses.
+    Ctl(CtlArgs),
 }
 
 /// `run`'s arguments.

@@ -6,6 +6,7 @@
 mod args;
 mod convert;
 mod copies;
+mod ctl;
 mod doctor;
 mod logging;
 mod place;
@@ -60,6 +61,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Doctor(arguments) => arguments.run(),
         Command::Convert(arguments) => arguments.run(),
+        Command::Ctl(arguments) => arguments.run(),
     }
 }
 
