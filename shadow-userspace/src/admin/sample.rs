@@ -1,5 +1,7 @@
 //! Everything that `/metrics` shows, at one moment.
 
+use std::time::Duration;
+
 use crate::{
     admin::status::BreakerState, capture::KernelCounters, ledger::Snapshot, pipeline::FlowStats,
     shadow::latency::Buckets,
@@ -14,7 +16,7 @@ pub struct MetricsSample {
     pub requests: Snapshot,
     /// The kernel's counters; none: the requests come from elsewhere.
     pub kernel: Option<KernelCounters>,
-    /// The kernel programs' own statistics, if the kernel keeps them.
+    /// What the kernel programs cost, if that is known.
     pub programs: Vec<ProgramSample>,
     /// The ring between kernel and agent, if there is one.
     pub ring: Option<Fill>,
@@ -43,13 +45,15 @@ pub struct Fill {
     pub limit: u64,
 }
 
-/// A kernel program.
+/// A kernel program, by the kernel's own account, which it keeps while `kernel.bpf_stats_enabled` is 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramSample {
     /// Its name.
     pub program: String,
     /// Times that it ran.
     pub runs: u64,
+    /// How long it ran, all runs together.
+    pub time: Duration,
 }
 
 /// An upstream.

@@ -84,10 +84,20 @@ impl Families<'_> {
         Ok(())
     }
 
-    /// A counter of seconds without labels.
-    fn counter_of_seconds(&mut self, name: &str, help: &str, value: Option<Duration>) -> fmt::Result {
+    /// A counter of seconds.
+    fn counter_of_seconds<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (L, Duration)>,
+    ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        value.map_or(Ok(()), |value| family.encode_counter::<NoLabelSet, _, u64>(&value.as_secs_f64(), None))
+        for (labels, value) in series {
+            family
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&value.as_secs_f64(), None)?;
+        }
+        Ok(())
     }
 
     /// A gauge.

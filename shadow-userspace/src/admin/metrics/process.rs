@@ -36,7 +36,11 @@ pub(super) fn encode(start: ProcessStart, to: &mut Families<'_>) -> fmt::Result 
         start.0.map(|start| (BARE, start.as_secs_f64())),
     )?;
     let cpu = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).ok().map(Duration::from);
-    to.counter_of_seconds("process_cpu_seconds", "Processor time of the process, user and system.", cpu)?;
+    to.counter_of_seconds(
+        "process_cpu_seconds",
+        "Processor time of the process, user and system.",
+        cpu.map(|cpu| (BARE, cpu)),
+    )?;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     to.gauge(
         "process_resident_memory_bytes",

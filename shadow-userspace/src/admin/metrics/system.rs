@@ -5,17 +5,17 @@ use std::fmt;
 use shadow_common::{COUNTERS, Counter, CounterKind};
 
 use super::{BARE, Families};
-use crate::{admin::MetricsSample, capture::KernelCounters, pipeline::FlowStats};
+use crate::{
+    admin::{MetricsSample, sample::ProgramSample},
+    capture::KernelCounters,
+    pipeline::FlowStats,
+};
 
 pub(super) fn encode(sample: &MetricsSample, to: &mut Families<'_>) -> fmt::Result {
     if let Some(kernel) = &sample.kernel {
         counters(kernel, to)?;
     }
-    to.counter(
-        "shadow_kernel_program_runs",
-        "Times that a kernel program ran.",
-        sample.programs.iter().map(|program| ([("program", &*program.program)], program.runs)),
-    )?;
+    programs(&sample.programs, to)?;
     to.gauge(
         "shadow_ring_bytes",
         "Bytes in the ring between kernel and agent that were not taken yet.",
@@ -45,18 +45,35 @@ fn counters(kernel: &KernelCounters, to: &mut Families<'_>) -> fmt::Result {
             Some(([("account", account), ("counter", counter.label())], kernel.get(counter)))
         }),
     )?;
+    let other = || kernel.of(CounterKind::Other).filter(|&(counter, _)| account(counter).is_none());
+    let labelled = |(counter, count): (Counter, u64)| ([("counter", counter.label())], count);
     to.counter(
-        "shadow_kernel_exported_bytes",
-        "Bytes of payload that the kernel programs handed to the agent.",
-        [(BARE, kernel.get(Counter::ExportedBytes))],
+        "shadow_kernel_bytes",
+        "Bytes that the kernel programs counted.",
+        other().filter(|(counter, _)| is_bytes(counter.label())).map(labelled),
     )?;
     to.counter(
         "shadow_kernel_events",
         "What else the kernel programs counted.",
-        kernel
-            .of(CounterKind::Other)
-            .filter(|&(counter, _)| account(counter).is_none() && counter != Counter::ExportedBytes)
-            .map(|(counter, count)| ([("event", counter.label())], count)),
+        other().filter(|(counter, _)| !is_bytes(counter.label())).map(labelled),
+    )
+}
+
+/// By the name, so that what is counted one day in bytes doesn't end among numbers of things.
+fn is_bytes(name: &str) -> bool {
+    name.ends_with("_bytes")
+}
+
+fn programs(programs: &[ProgramSample], to: &mut Families<'_>) -> fmt::Result {
+    to.counter(
+        "shadow_kernel_program_runs",
+        "Times that a kernel program ran while kernel.bpf_stats_enabled was 1.",
+        programs.iter().map(|program| ([("program", &*program.program)], program.runs)),
+    )?;
+    to.counter_of_seconds(
+        "shadow_kernel_program_seconds",
+        "Time that a kernel program ran while kernel.bpf_stats_enabled was 1.",
+        programs.iter().map(|program| ([("program", &*program.program)], program.time)),
     )
 }
 
@@ -73,23 +90,24 @@ const fn account(counter: Counter) -> Option<&'static str> {
 
 fn flows(flows: &FlowStats, to: &mut Families<'_>) -> fmt::Result {
     to.gauge("shadow_flows_open", "Connections that are followed now.", [(BARE, flows.flows_open)])?;
-    to.counter(
-        "shadow_pipeline_ignored_bytes",
-        "Bytes of requests' side that were not looked at, since their flow is not followed any more.",
-        [(BARE, flows.ignored_bytes)],
-    )?;
     // Whatever the statistics are called, so that none is forgotten.
     let all = match serde_json::to_value(flows) {
         Ok(serde_json::Value::Object(all)) => all,
         _ => serde_json::Map::new(),
     };
-    let elsewhere = ["flows_open", "ignored_bytes"];
+    let counted = || {
+        let numbers = all.iter().filter(|(name, _)| *name != "flows_open");
+        numbers.filter_map(|(name, count)| Some(([("event", name.as_str())], count.as_u64()?)))
+    };
+    to.counter(
+        "shadow_pipeline_bytes",
+        "Bytes that the agent counted in flows.",
+        counted().filter(|([(_, name)], _)| is_bytes(name)),
+    )?;
     to.counter(
         "shadow_pipeline_events",
         "What became of flows and segments in the agent.",
-        all.iter()
-            .filter(|(name, _)| !elsewhere.contains(&name.as_str()))
-            .filter_map(|(name, count)| Some(([("event", name.as_str())], count.as_u64()?))),
+        counted().filter(|([(_, name)], _)| !is_bytes(name)),
     )
 }
 

@@ -36,13 +36,17 @@ fn ledger() -> (Ledger, Vec<crate::ledger::Ticket>) {
 
 fn sample(ledger: &Ledger) -> MetricsSample {
     let latency = Latency::new();
-    latency.record(std::time::Duration::from_millis(3));
-    latency.record(std::time::Duration::from_secs(60));
+    latency.record(Duration::from_millis(3));
+    latency.record(Duration::from_secs(60));
     MetricsSample {
         seen: 100,
         requests: ledger.snapshot(),
         kernel: Some(KernelCounters::default()),
-        programs: vec![ProgramSample { program: "tc_ingress".to_owned(), runs: 7 }],
+        programs: vec![ProgramSample {
+            program: "tc_ingress".to_owned(),
+            runs: 7,
+            time: Duration::from_micros(7_500),
+        }],
         ring: Some(Fill { used: 1, limit: 2 }),
         upstreams: vec![UpstreamSample {
             name: "v2".to_owned(),
@@ -204,9 +208,26 @@ fn every_reason_has_its_series_from_the_start() {
     assert_eq!(classes, all(vec!["1xx", "2xx", "3xx", "4xx", "5xx", "other"]));
     assert_eq!(scraped.sum("shadow_copies_sampled_total", &[]), 0.0);
     assert_eq!(scraped.sum("shadow_config_reloads_total", &[("result", "failed")]), 0.0);
-    let kernel = scraped.values_of("shadow_kernel_segments_total", "counter").len()
-        + scraped.values_of("shadow_kernel_events_total", "event").len();
-    assert_eq!(kernel + 1, shadow_common::COUNTERS.len(), "all but the exported bytes");
+    let families = ["segments", "bytes", "events"].map(|what| format!("shadow_kernel_{what}_total"));
+    let kernel: usize = families.iter().map(|family| scraped.values_of(family, "counter").len()).sum();
+    assert_eq!(kernel, shadow_common::COUNTERS.len());
+    assert_eq!(scraped.sum("shadow_kernel_program_seconds_total", &[("program", "tc_ingress")]), 0.0075);
+    assert_eq!(scraped.sum("shadow_pipeline_bytes_total", &[("event", "ignored_bytes")]), 0.0);
+    assert!(!scraped.values_of("shadow_pipeline_events_total", "event").contains("flows_open"));
+}
+
+/// The documentation names all metrics, and no other.
+#[test]
+fn every_metric_is_documented() {
+    let scraped = Scraped::of(sample(&Ledger::new()), Format::Prometheus);
+    let (_, documented) = include_str!("../../../../docs/METRICS.md").split_once("\n## Metrics\n").unwrap();
+    let rows = documented.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', '{']).next());
+    let kinds = scraped.types.iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
+    assert_eq!(rows.collect::<BTreeSet<_>>(), kinds.clone().map(|(name, _)| name).collect::<BTreeSet<_>>());
+    for (name, kind) in kinds {
+        let row = documented.lines().find(|line| line.starts_with(&format!("| `{name}"))).unwrap();
+        assert!(row.contains(&format!("| {kind} |")), "{row}");
+    }
 }
 
 #[test]
