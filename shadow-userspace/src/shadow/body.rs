@@ -1,7 +1,8 @@
 //! The body of a copy: takes the captured bytes, gives hyper's frames in the client's framing.
+//!
+//! A body that is streamed is never completed towards v2 unless its writer says that it is complete (invariant 3).
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -10,57 +11,103 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 
+mod stream;
+
+use stream::Reader;
+pub use stream::{BodyAborted, BodyEnd, BodyLag, BodyWriter, Watch};
+
 /// A captured body. Its bytes are shared with the capture, not copied.
 #[derive(Debug)]
 pub struct CopyBody {
-    data: Bytes,
-    trailers: Option<HeaderMap>,
-    /// Chunked and not begun: a last chunk must follow even if there is no data at all.
-    owes_last_chunk: bool,
+    content: Content,
     chunked: bool,
+}
+
+#[derive(Debug)]
+enum Content {
+    Whole {
+        data: Bytes,
+        trailers: Option<HeaderMap>,
+        /// Chunked and not begun: a last chunk must follow even if there is no data at all.
+        owes_last_chunk: bool,
+    },
+    Stream(Reader),
 }
 
 impl CopyBody {
     /// No body, or one whose length a header tells.
     #[must_use]
-    pub fn sized(data: Bytes) -> Self {
-        Self { data, trailers: None, owes_last_chunk: false, chunked: false }
+    pub const fn sized(data: Bytes) -> Self {
+        Self { content: Content::Whole { data, trailers: None, owes_last_chunk: false }, chunked: false }
     }
 
     /// A chunked body; how the client cut its chunks is lost.
     #[must_use]
-    pub fn chunked(data: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self { data, trailers, owes_last_chunk: true, chunked: true }
+    pub const fn chunked(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self { content: Content::Whole { data, trailers, owes_last_chunk: true }, chunked: true }
     }
 
-    /// The fields that will follow the last chunk.
+    /// A body that arrives while it is sent: of `length` bytes as a header tells, or chunked. At most `buffer` bytes of
+    /// it wait for v2, or one piece if that is larger.
+    #[must_use]
+    pub fn stream(length: Option<u64>, buffer: usize) -> (BodyWriter, Self) {
+        let (writer, reader) = stream::channel(length, buffer);
+        (writer, Self { content: Content::Stream(reader), chunked: length.is_none() })
+    }
+
+    /// The fields that will follow the last chunk, as far as they are known.
     pub(super) const fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_ref()
+        match &self.content {
+            Content::Whole { trailers, .. } => trailers.as_ref(),
+            Content::Stream(_) => None,
+        }
+    }
+
+    /// Watches how the writer ends the body.
+    pub(super) fn watch(&self) -> Watch {
+        match &self.content {
+            Content::Whole { .. } => Watch::complete(),
+            Content::Stream(reader) => reader.watch(),
+        }
     }
 }
 
 impl Body for CopyBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BodyAborted;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.owes_last_chunk = false;
-        let frame = if self.data.is_empty() {
-            self.trailers.take().map(Frame::trailers)
-        } else {
-            Some(Frame::data(std::mem::take(&mut self.data)))
-        };
-        Poll::Ready(frame.map(Ok))
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
+        match &mut self.content {
+            Content::Whole { data, trailers, owes_last_chunk } => {
+                *owes_last_chunk = false;
+                let frame = if data.is_empty() {
+                    trailers.take().map(Frame::trailers)
+                } else {
+                    Some(Frame::data(std::mem::take(data)))
+                };
+                Poll::Ready(frame.map(Ok))
+            }
+            Content::Stream(reader) => reader.poll_frame(context),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_empty() && self.trailers.is_none() && !self.owes_last_chunk
+        match &self.content {
+            Content::Whole { data, trailers, owes_last_chunk } => {
+                data.is_empty() && trailers.is_none() && !owes_last_chunk
+            }
+            Content::Stream(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.chunked { SizeHint::default() } else { SizeHint::with_exact(self.data.len() as u64) }
+        match &self.content {
+            _ if self.chunked => SizeHint::default(),
+            Content::Whole { data, .. } => SizeHint::with_exact(data.len() as u64),
+            Content::Stream(reader) => reader.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }

@@ -1,0 +1,100 @@
+//! What hyper reads of what the writer pushed.
+
+use std::task::{Wake, Waker};
+
+use super::*;
+
+struct Silent;
+
+impl Wake for Silent {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// What one poll gives: data as text, `trailers`, `end`, `aborted` or `pending`.
+fn read(reader: &mut Reader) -> String {
+    match reader.poll_frame(&mut Context::from_waker(&Waker::from(Arc::new(Silent)))) {
+        Poll::Pending => "pending".into(),
+        Poll::Ready(None) => "end".into(),
+        Poll::Ready(Some(Err(BodyAborted))) => "aborted".into(),
+        Poll::Ready(Some(Ok(frame))) => {
+            frame.into_data().map_or("trailers".into(), |data| String::from_utf8(data.to_vec()).unwrap())
+        }
+    }
+}
+
+fn piece(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+#[test]
+fn pieces_come_out_in_order_and_trailers_last() {
+    let (mut writer, mut reader) = channel(None, 10);
+    assert_eq!(read(&mut reader), "pending");
+    writer.push(piece("ab")).unwrap();
+    writer.push(Bytes::new()).unwrap();
+    writer.push(piece("c")).unwrap();
+    assert_eq!([read(&mut reader), read(&mut reader), read(&mut reader)], ["ab", "c", "pending"]);
+    writer.finish(Some([(http::header::ETAG, "1".parse().unwrap())].into_iter().collect()));
+    assert_eq!([read(&mut reader), read(&mut reader)], ["trailers", "end"]);
+}
+
+#[test]
+fn the_last_byte_of_a_known_length_waits_for_the_end() {
+    let (mut writer, mut reader) = channel(Some(3), 10);
+    writer.push(piece("a")).unwrap();
+    writer.push(piece("bc")).unwrap();
+    assert_eq!(reader.left(), Some(3));
+    assert_eq!([read(&mut reader), read(&mut reader)], ["a", "pending"]);
+    assert_eq!(reader.left(), Some(2));
+    writer.finish(None);
+    assert_eq!([read(&mut reader), read(&mut reader)], ["bc", "end"]);
+
+    let (mut writer, mut reader) = channel(Some(3), 10);
+    writer.push(piece("abc")).unwrap();
+    drop(writer);
+    assert_eq!(read(&mut reader), "aborted", "v2 never has the whole body");
+}
+
+#[test]
+fn a_body_of_another_length_than_told_is_aborted() {
+    for pushed in ["ab", "abcd"] {
+        let (mut writer, mut reader) = channel(Some(3), 10);
+        writer.push(piece(pushed)).unwrap();
+        writer.finish(None);
+        assert_eq!(read(&mut reader), "aborted", "{pushed}");
+    }
+}
+
+#[test]
+fn the_buffer_takes_no_more_than_its_limit_but_always_one_piece() {
+    let (mut writer, mut reader) = channel(None, 4);
+    writer.push(piece("abcdef")).unwrap();
+    assert_eq!(writer.push(piece("g")), Err(BodyLag::Full));
+    assert_eq!(read(&mut reader), "abcdef");
+    writer.push(piece("gh")).unwrap();
+    writer.push(piece("ij")).unwrap();
+    assert_eq!((writer.push(piece("k")), writer.buffered()), (Err(BodyLag::Full), 4));
+    assert_eq!(read(&mut reader), "gh");
+    assert_eq!(writer.push(piece("kl")), Ok(()));
+}
+
+#[test]
+fn a_reader_that_went_away_is_not_a_slow_one() {
+    let (mut writer, reader) = channel(None, 4);
+    writer.push(piece("abcd")).unwrap();
+    drop(reader);
+    assert_eq!((writer.push(piece("e")), writer.buffered()), (Err(BodyLag::Gone), 0));
+}
+
+#[tokio::test]
+async fn the_end_is_seen_from_elsewhere() {
+    let (writer, reader) = channel(None, 4);
+    let mut watch = reader.watch();
+    assert_eq!(watch.now(), BodyEnd::Open);
+    let waiting = tokio::spawn(async move { watch.end().await });
+    writer.finish(None);
+    assert_eq!(waiting.await.unwrap(), BodyEnd::Complete);
+    let (writer, reader) = channel(Some(1), 4);
+    drop(writer);
+    assert_eq!(reader.watch().end().await, BodyEnd::Aborted);
+}
