@@ -11,6 +11,8 @@ pub mod matcher;
 mod parts;
 mod table;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use draw::Dice;
 pub use table::{Decision, RouteTable, RouteView, ShadowView};
