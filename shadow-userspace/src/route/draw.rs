@@ -50,7 +50,7 @@ impl Dice {
     fn roll(self) -> u32 {
         let bound = if self.by == SampleBy::Request { self.threshold.min(FULL_RATE) } else { FULL_RATE };
         // Below 2^32, as a number of 32 bits times one up to 2^32 is below 2^64.
-        (u64::from(self.random) * bound >> 32) as u32
+        ((u64::from(self.random) * bound) >> 32) as u32
     }
 }
 

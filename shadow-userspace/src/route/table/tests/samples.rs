@@ -126,7 +126,7 @@ proptest! {
         more in 0.0..=100.0,
         draws in proptest::collection::vec(any::<(u32, u32)>(), 100),
     ) {
-        let high = (low + (100.0 - low) * more / 100.0).min(100.0);
+        let high = f64::min(low + (100.0 - low) * more / 100.0, 100.0);
         let [_, _, _, by_header] = keys();
         let key = [SampleKey::Request, SampleKey::Connection, SampleKey::ClientIp, by_header][key].clone();
         let both = RouteTable::new(&[sampled_by(route("all", &[low, high]), key.clone())]);
