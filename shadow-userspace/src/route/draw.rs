@@ -1,8 +1,8 @@
 //! The number that is drawn for a request: a copy is made where it is below the percentage's threshold.
 //!
-//! Invariant: for what is kept of it (connection, client, header, cookie) the number is always the same, so that raising
-//! a percentage only adds members. A request that the kernel drew at its rate K gets a number below K's threshold, so
-//! that a route with percentage p gets p of all requests and not p of K.
+//! Invariant: for what is kept of it (connection, client, header, cookie) the number is always the same, so that
+//! raising a percentage only adds members. A request that the kernel drew at its rate K gets a number below K's
+//! threshold, so that a route with percentage p gets p of all requests and not p of K.
 
 use sha2::{Digest as _, Sha256};
 use shadow_common::{FULL_RATE, FlowKey, SampleBy};
@@ -20,8 +20,8 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// For a request that the kernel drew `by` this, at this threshold (0 to [`FULL_RATE`]; pausing changes nothing about
-    /// it), with this seed of its hashes. `random` is any number, each time another.
+    /// For a request that the kernel drew `by` this, at this threshold (0 to [`FULL_RATE`]; pausing changes nothing
+    /// about it), with this seed of its hashes. `random` is any number, each time another.
     #[must_use]
     pub const fn new(by: SampleBy, threshold: u64, seed: u32, random: u32) -> Self {
         Self { by, threshold, seed, random }
@@ -54,8 +54,8 @@ impl Dice {
     }
 }
 
-/// The same number for the same value, in each agent and each run: the first 4 bytes of its SHA-256, so that anybody can
-/// tell who is in a sample.
+/// The same number for the same value, in each agent and each run: the first 4 bytes of its SHA-256, so that anybody
+/// can tell who is in a sample.
 fn stable(value: &[u8]) -> u32 {
     let [first, second, third, fourth, ..] = <[u8; 32]>::from(Sha256::digest(value));
     u32::from_be_bytes([first, second, third, fourth])

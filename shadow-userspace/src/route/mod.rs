@@ -1,7 +1,7 @@
 //! Routes: takes a request's head, says which shadow upstreams get a copy.
 //!
-//! The first route that matches counts. One number is drawn per request, and all upstreams of the route share it, so that
-//! their samples nest.
+//! The first route that matches counts. One number is drawn per request, and all upstreams of the route share it, so
+//! that their samples nest.
 //!
 //! [`matcher`] says what a route matches, [`RouteTable`] decides.
 
