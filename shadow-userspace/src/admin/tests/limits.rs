@@ -48,7 +48,7 @@ async fn a_body_is_not_waited_for_from_who_may_not_send_one() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_loses_his_place_in_the_end() {
+async fn a_caller_that_has_gone_keeps_the_place_of_what_it_asked_for() {
     let limits = Limits { places: 1, total: Duration::from_millis(300), ..Limits::default() };
     let served = Served::start(false, limits);
     served.agent.hold(true);
@@ -56,9 +56,16 @@ async fn who_does_not_read_loses_his_place_in_the_end() {
     stuck.write_all(get("/api/status").as_bytes()).await.unwrap();
     let mut rest = Vec::new();
     timeout(SOON, stuck.read_to_end(&mut rest)).await.expect("it is closed").ok();
-    assert_eq!(served.agent.inside(), [1, 1], "what it asked for still runs, and has the place");
+    assert_eq!(served.agent.inside(), [1, 1], "what it asked for still runs");
+    let mut next = TcpStream::connect(served.address).await.unwrap();
+    next.write_all(get("/api/status").as_bytes()).await.unwrap();
+    // Had it no place any more, the next one would run beside it.
+    let both_run = until("both run", || served.agent.inside()[0] > 1);
+    timeout(Duration::from_millis(500), both_run).await.expect_err("it keeps its place");
     served.agent.hold(false);
-    assert_eq!(served.tcp(&get("/api/status")).await.status, 200);
+    let mut answer = Vec::new();
+    timeout(SOON, next.read_to_end(&mut answer)).await.expect("it is answered").ok();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
     assert_eq!(served.agent.inside(), [0, 1]);
 }
 

@@ -29,6 +29,16 @@ struct Served {
     socket: PathBuf,
     server: AdminServer,
     _directory: Directory,
+    _release: Release,
+}
+
+/// Lets what a test held go on, so that one that fails doesn't wait for it for ever.
+struct Release(Arc<FakeAgent>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.0.hold(false);
+    }
 }
 
 impl Served {
@@ -50,7 +60,8 @@ impl Served {
         let agent = Arc::new(FakeAgent::new(&["pets"]));
         let (address, socket) = (listeners.address().unwrap(), listeners.socket().unwrap().to_owned());
         let server = listeners.serve_within(agent.clone(), limits).unwrap();
-        Self { agent, address, socket, server, _directory: directory }
+        let release = Release(Arc::clone(&agent));
+        Self { agent, address, socket, server, _directory: directory, _release: release }
     }
 
     async fn tcp(&self, request: &str) -> Answered {
