@@ -28,7 +28,7 @@ use crate::{
     pipeline::{Pipeline, PipelineLimits, Sampler},
     random,
     shadow::{
-        client::{ClientOptions, ShadowClient},
+        client::{ClientError, ClientOptions, ShadowClient},
         dispatch::{self, DispatchOptions},
         upstream::Upstream,
     },
@@ -74,6 +74,9 @@ pub enum AgentError {
     /// Capturing can't start, or failed.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// The upstream can't be reached as it is configured.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// No runtime, no signal handler or no thread.
     #[error("can't start the agent: {0}")]
     Start(#[from] io::Error),
@@ -166,7 +169,7 @@ async fn supervise<S: Source>(
 ) -> Result<(Summary, Result<(), AgentError>), AgentError> {
     let began = Instant::now();
     let ledger = Ledger::new();
-    let client = ShadowClient::new(options.upstream.clone(), &options.client);
+    let client = ShadowClient::plain(options.upstream.clone(), &options.client)?;
     let runtime = tokio::runtime::Handle::current();
     let (sink, dispatcher) = dispatch::start(&runtime, client, &options.dispatch);
     let (latency, client) = (dispatcher.latency().clone(), dispatcher.client().clone());

@@ -1,169 +1,221 @@
 //! The client towards v2: takes a copy, gives its outcome once v2 has answered or failed to.
 //!
 //! The answer is read to its end and discarded. A copy is never sent twice: v2 may have processed what it didn't
-//! answer. (hyper's pool does repeat a copy of which no byte was written, on a kept connection that v2 closed.)
+//! answer. (One of which no byte was written, because v2 had closed the kept connection, goes out on another.)
 
-use std::{error::Error, io, time::Duration};
-
-use http::{Request, Response, Version};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use http::{Request, Response, Uri, Version, request::Parts};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+mod adapter;
+
+pub use adapter::ClientOptions;
+
+pub use crate::shadow::tls::ClientError;
 use crate::{
     ledger::{FailReason, Outcome},
     shadow::{
-        body::CopyBody,
-        connect::{Connector, OWN_MARK, Retired},
+        addresses::Addresses,
+        body::{BodyEnd, CopyBody},
+        connect::{ConnectError, Connection, Connector},
+        options::UpstreamOptions,
+        pool::Pool,
+        reason,
+        resolve::{Resolve, System},
+        tls::Tls,
         upstream::Upstream,
     },
 };
 
-/// How copies are sent.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientOptions {
-    /// For the whole copy: connecting, sending and the answer's last byte.
-    pub timeout: Duration,
-    /// For connecting alone, name resolution included.
-    pub connect_timeout: Duration,
-    /// How long an unused connection is kept. Shorter than the 5 s after which Node.js, Apache and uvicorn close, so
-    /// that a copy seldom meets a connection that v2 is just closing; a new connection every few seconds costs
-    /// nothing.
-    pub idle_timeout: Duration,
-    /// Unused connections that are kept at most.
-    pub max_idle: usize,
-    /// Body bytes of an answer that are read at most; beyond, the connection is closed and the copy done.
-    pub max_response: u64,
-    /// SO_MARK of the sockets; 0 for none.
-    pub own_mark: u32,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(4),
-            max_idle: 256,
-            max_response: 16 << 20,
-            own_mark: OWN_MARK,
-        }
-    }
-}
+/// Failures to connect are told no more often than this.
+const COMPLAIN: Duration = Duration::from_secs(30);
 
 /// Sends copies to one upstream; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct ShadowClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     upstream: Upstream,
-    client: Client<Connector, CopyBody>,
+    addresses: Addresses,
     connector: Connector,
+    pool: Arc<Pool>,
+    connect_timeout: Duration,
+    /// For the adapter.
     timeout: Duration,
     max_response: u64,
+    complained: Mutex<Option<Instant>>,
 }
 
 impl ShadowClient {
     /// A client without connections yet.
-    #[must_use]
-    pub fn new(upstream: Upstream, options: &ClientOptions) -> Self {
-        let connector = Connector::new(upstream.clone(), options.connect_timeout, options.own_mark);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(options.idle_timeout)
-            .pool_max_idle_per_host(options.max_idle)
-            .set_host(false)
-            .build(connector.clone());
-        Self { upstream, client, connector, timeout: options.timeout, max_response: options.max_response }
+    ///
+    /// # Errors
+    /// If the upstream is reached by TLS and what it shall trust can't be read or is no certificate.
+    pub fn new(options: &UpstreamOptions) -> Result<Self, ClientError> {
+        Self::with_resolver(options, || Box::new(System::new(&options.url)))
+    }
+
+    /// The resolver is for an upstream that is no literal address.
+    fn with_resolver(
+        options: &UpstreamOptions,
+        resolver: impl FnOnce() -> Box<dyn Resolve>,
+    ) -> Result<Self, ClientError> {
+        let url = &options.url;
+        let tls = if url.is_tls() { Some(Tls::new(url, &options.tls)?) } else { None };
+        let addresses = match url.host().parse::<IpAddr>() {
+            Ok(address) => Addresses::fixed(SocketAddr::new(address, url.port())),
+            Err(_) => Addresses::resolved(resolver(), options.dns_refresh),
+        };
+        let inner = Inner {
+            upstream: url.clone(),
+            addresses,
+            connector: Connector::new(tls, options.own_mark),
+            pool: Arc::new(Pool::new(options.max_in_flight, options.idle_timeout)),
+            connect_timeout: options.connect_timeout,
+            timeout: options.timeout,
+            max_response: options.max_response,
+            complained: Mutex::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Where the copies go.
     #[must_use]
-    pub const fn upstream(&self) -> &Upstream {
-        &self.upstream
+    pub fn upstream(&self) -> &Upstream {
+        &self.inner.upstream
     }
 
-    /// Connections opened so far.
+    /// TCP connections opened so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.connector.opened()
+        self.inner.connector.opened()
     }
 
-    /// Sends `copy` and waits for the answer's end.
-    pub async fn send(&self, copy: Request<CopyBody>) -> Outcome {
-        match tokio::time::timeout(self.timeout, self.exchange(copy)).await {
-            Ok(Ok(status)) => Outcome::Mirrored(status),
-            Ok(Err(reason)) => Outcome::Failed(reason),
-            Err(_) => Outcome::Failed(FailReason::Timeout),
+    /// TCP connections that are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.inner.connector.open()
+    }
+
+    /// Addresses that copies are spread over.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.inner.addresses.count()
+    }
+
+    /// Sends a copy, its target in origin form, and waits for the answer's end: from the end of its body for `timeout`
+    /// at most. A body that is aborted gives a reset, and v2 sees its connection end before the body does.
+    pub async fn send(&self, head: Parts, body: CopyBody, timeout: Duration) -> Outcome {
+        let mut watch = body.watch();
+        let limit = async {
+            match watch.end().await {
+                BodyEnd::Aborted => FailReason::Reset,
+                BodyEnd::Open | BodyEnd::Complete => {
+                    tokio::time::sleep(timeout).await;
+                    FailReason::Timeout
+                }
+            }
+        };
+        let answered = tokio::select! {
+            biased;
+            answered = self.inner.exchange(Request::from_parts(head, body)) => answered,
+            reason = limit => Err(reason),
+        };
+        match answered {
+            Ok((status, connection)) => {
+                if let Some(connection) = connection
+                    && watch.now() == BodyEnd::Complete
+                {
+                    self.inner.pool.keep(connection).await;
+                }
+                Outcome::Mirrored(status)
+            }
+            Err(reason) => Outcome::Failed(reason),
+        }
+    }
+}
+
+impl Inner {
+    /// The answer's status, and the connection if it may be used again.
+    async fn exchange(&self, mut copy: Request<CopyBody>) -> Result<(u16, Option<Connection>), FailReason> {
+        *copy.uri_mut() = copy.uri().path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        loop {
+            let mut connection = self.connection().await?;
+            let mut error = match connection.sender.try_send_request(copy).await {
+                Ok(response) => return self.answered(connection, response).await,
+                Err(error) => error,
+            };
+            match error.take_message() {
+                Some(unsent) if connection.used => copy = unsent,
+                _ => return Err(reason::of(error.error())),
+            }
         }
     }
 
-    async fn exchange(&self, copy: Request<CopyBody>) -> Result<u16, FailReason> {
-        let response = self
-            .client
-            .request(copy)
-            .await
-            .map_err(|error| if error.is_connect() { FailReason::Connect } else { reason(&error) })?;
-        let connection = response.extensions().get::<Retired>().cloned();
-        let version = response.version();
-        let status = self.discard(response).await?;
-        if version == Version::HTTP_10
-            && let Some(connection) = connection
-        {
-            // hyper would speak HTTP/1.0 on it from now on, where a chunked body can't be sent.
-            connection.retire();
+    /// A kept connection, or a new one: to the address whose turn it is, or else the next.
+    async fn connection(&self) -> Result<Connection, FailReason> {
+        let deadline = Instant::now() + self.connect_timeout;
+        let candidates = self.addresses.candidates(deadline).await.ok_or(FailReason::Dns)?;
+        let mut last = FailReason::Connect;
+        for (tried, &address) in candidates.iter().enumerate() {
+            if let Some(connection) = self.pool.take(address) {
+                return Ok(connection);
+            }
+            // An address that says nothing leaves time for the others.
+            let share = (deadline - Instant::now()) / u32::try_from(candidates.len() - tried).unwrap_or(1);
+            match self.connector.connect(address, Instant::now() + share).await {
+                Ok(connection) => {
+                    self.addresses.reached(address);
+                    return Ok(connection);
+                }
+                Err(error) => {
+                    self.addresses.refused(address);
+                    self.complain(address, &error);
+                    last = error.reason();
+                }
+            }
         }
-        Ok(status)
+        Err(last)
     }
 
-    /// Reads the answer to its end, or to the limit. Dropping an unfinished body closes its connection.
-    async fn discard(&self, response: Response<Incoming>) -> Result<u16, FailReason> {
+    /// Reads the answer to its end, or to the limit.
+    async fn answered(
+        &self,
+        connection: Connection,
+        response: Response<Incoming>,
+    ) -> Result<(u16, Option<Connection>), FailReason> {
         let status = response.status().as_u16();
+        // After an answer in HTTP/1.0 hyper would speak that too, where a chunked body can't be sent.
+        let again = response.version() == Version::HTTP_11;
         let mut body = response.into_body();
         let mut left = self.max_response;
         while let Some(frame) = body.frame().await {
-            let length = frame.map_err(|error| reason(&error))?.data_ref().map_or(0, bytes::Bytes::len);
+            let length = frame.map_err(|error| reason::of(&error))?.data_ref().map_or(0, bytes::Bytes::len);
             match left.checked_sub(length as u64) {
                 Some(rest) => left = rest,
-                None => break,
+                None => return Ok((status, None)),
             }
         }
-        Ok(status)
+        Ok((status, again.then_some(connection)))
     }
-}
 
-/// What an error on an established connection means. The innermost cause that says anything decides.
-fn reason(error: &(dyn Error + 'static)) -> FailReason {
-    let mut decided = None;
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        decided = reason_of_one(error).or(decided);
-        cause = error.source();
+    fn complain(&self, address: SocketAddr, error: &ConnectError) {
+        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if complained.is_none_or(|when| when.elapsed() >= COMPLAIN) {
+            *complained = Some(Instant::now());
+            tracing::warn!(upstream = %self.upstream, %address, "{error}");
+        }
     }
-    decided.unwrap_or(FailReason::Protocol)
-}
-
-fn reason_of_one(error: &(dyn Error + 'static)) -> Option<FailReason> {
-    if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        let closed = error.is_canceled()
-            || error.is_closed()
-            || error.is_incomplete_message()
-            || error.is_body_write_aborted();
-        return match () {
-            () if error.is_parse() => Some(FailReason::Protocol),
-            () if error.is_user() => Some(FailReason::Unsendable),
-            () if closed => Some(FailReason::Reset),
-            // Bytes that belong to no request.
-            () if error.source().is_none() => Some(FailReason::Protocol),
-            () => None,
-        };
-    }
-    // Bad chunk sizes come as InvalidInput or InvalidData; an end before the body's is UnexpectedEof.
-    error.downcast_ref::<io::Error>().map(|error| match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => FailReason::Protocol,
-        _ => FailReason::Reset,
-    })
 }
 
 #[cfg(test)]

@@ -1,79 +1,113 @@
-//! Connections to v2: takes the upstream, gives marked TCP connections for hyper's pool.
+//! Connections to v2: takes an address, gives a marked TCP connection, with TLS if the upstream has it, that hyper
+//! drives.
 //!
 //! The mark keeps the agent's own packets out of the capture (the loop guard's first line).
 
 use std::{
-    future::Future,
     io,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc, Once,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
-    time::Duration,
 };
 
-use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection},
-    rt::TokioIo,
-};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
-use tower_service::Service;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpSocket,
+    task::AbortHandle,
+    time::{Instant, timeout_at},
+};
 
-use crate::shadow::upstream::Upstream;
+use crate::{
+    ledger::FailReason,
+    shadow::{body::CopyBody, tls::Tls},
+};
+
+mod stream;
+
+use stream::V2Stream;
 
 /// SO_MARK of the agent's own sockets.
 pub const OWN_MARK: u32 = 0x5AD0;
 
-/// Connects to one upstream; clones share their count.
-#[derive(Clone, Debug)]
-pub struct Connector {
-    shared: Arc<Shared>,
-}
+/// Bytes of an answer's head, and of what waits to be written, that one connection holds at most. A larger head is no
+/// answer.
+const BUFFER: usize = 64 << 10;
 
+/// Connects to the addresses of one upstream.
 #[derive(Debug)]
-struct Shared {
-    upstream: Upstream,
-    timeout: Duration,
+pub(super) struct Connector {
+    tls: Option<Tls>,
     mark: u32,
     mark_refused: Once,
     opened: AtomicU64,
+    open: Arc<AtomicUsize>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// No TCP connection.
+    #[error("can't connect: {0}")]
+    Tcp(io::Error),
+    /// No TLS on it.
+    #[error("TLS handshake: {0}")]
+    Tls(io::Error),
+}
+
+/// A connection to v2. Dropping it closes it, whatever is under way.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) address: SocketAddr,
+    pub(super) sender: SendRequest<CopyBody>,
+    /// Whether a copy was sent on it before.
+    pub(super) used: bool,
+    driver: AbortHandle,
 }
 
 impl Connector {
-    /// Connects within `timeout`, name resolution included, from sockets that carry `mark` (0: none).
-    #[must_use]
-    pub fn new(upstream: Upstream, timeout: Duration, mark: u32) -> Self {
-        let (mark_refused, opened) = (Once::new(), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { upstream, timeout, mark, mark_refused, opened }) }
+    /// Connects by TLS, if given, from sockets that carry `mark` (0: none).
+    pub(super) fn new(tls: Option<Tls>, mark: u32) -> Self {
+        Self {
+            tls,
+            mark,
+            mark_refused: Once::new(),
+            opened: AtomicU64::new(0),
+            open: Arc::new(AtomicUsize::new(0)),
+        }
     }
 
-    /// Connections opened so far.
-    #[must_use]
-    pub fn opened(&self) -> u64 {
-        self.shared.opened.load(Ordering::Relaxed)
+    /// TCP connections opened so far.
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
-}
 
-impl Shared {
-    /// The first address that accepts, in the resolver's order.
-    async fn connect(&self) -> io::Result<V2Stream> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in tokio::net::lookup_host((self.upstream.host(), self.upstream.port())).await? {
-            match self.socket(address)?.connect(address).await {
-                Ok(stream) => {
-                    self.opened.fetch_add(1, Ordering::Relaxed);
-                    return Ok(V2Stream { io: TokioIo::new(stream), retired: Retired::default() });
-                }
-                Err(error) => last = error,
+    /// Those that are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connects until `deadline`.
+    pub(super) async fn connect(
+        &self,
+        address: SocketAddr,
+        deadline: Instant,
+    ) -> Result<Connection, ConnectError> {
+        let socket = self.socket(address).map_err(ConnectError::Tcp)?;
+        let tcp = within(deadline, socket.connect(address)).await.map_err(ConnectError::Tcp)?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let stream = V2Stream::new(tcp, Arc::clone(&self.open));
+        match &self.tls {
+            None => drive(address, stream).await.map_err(ConnectError::Tcp),
+            Some(tls) => {
+                let stream = within(deadline, tls.handshake(stream)).await.map_err(ConnectError::Tls)?;
+                drive(address, stream).await.map_err(ConnectError::Tls)
             }
         }
-        Err(last)
     }
 
     fn socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {
@@ -94,90 +128,33 @@ impl Shared {
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = V2Stream;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<V2Stream>> + Send>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// The URI is the pool's key; there is only one upstream.
-    fn call(&mut self, _key: Uri) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            tokio::time::timeout(shared.timeout, shared.connect())
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        })
-    }
+async fn within<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout_at(deadline, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// A connection to v2.
-#[derive(Debug)]
-pub struct V2Stream {
-    io: TokioIo<TcpStream>,
-    retired: Retired,
+/// Lets hyper work on the stream, in a task of its own.
+async fn drive<S>(address: SocketAddr, stream: S) -> io::Result<Connection>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let handshake = Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(io::Error::other)?;
+    // Whoever waits for an answer gets the error.
+    let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+    Ok(Connection { address, sender, used: false, driver })
 }
 
-/// Whether a connection may be used again; every answer carries its own connection's.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Retired(Arc<AtomicBool>);
-
-impl Retired {
-    /// No further copy is sent on the connection. To be called when its answer has been read to the end.
-    pub(super) fn retire(&self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 
-impl Connection for V2Stream {
-    fn connected(&self) -> Connected {
-        Connected::new().extra(self.retired.clone())
-    }
-}
-
-impl Read for V2Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // hyper reads before it writes the next request: an end here makes the pool take another connection.
-        if self.retired.0.load(Ordering::Relaxed) {
-            return Poll::Ready(Ok(()));
+impl ConnectError {
+    pub(super) const fn reason(&self) -> FailReason {
+        match self {
+            Self::Tcp(_) => FailReason::Connect,
+            Self::Tls(_) => FailReason::Tls,
         }
-        Pin::new(&mut self.io).poll_read(context, buffer)
-    }
-}
-
-impl Write for V2Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, buffer)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, buffers)
     }
 }

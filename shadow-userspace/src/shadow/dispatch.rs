@@ -269,7 +269,7 @@ impl Sender {
             }
         };
         let began = Instant::now();
-        let outcome = self.client.send(copy).await;
+        let outcome = self.client.send_copy(copy).await;
         if matches!(outcome, Outcome::Mirrored(_)) {
             self.latency.record(began.elapsed());
         }

@@ -4,6 +4,7 @@
 //! bounds how many are on the way (invariants 1, 2 and 4: v2 can neither slow the capture thread nor lose a request
 //! from the ledger).
 
+mod addresses;
 pub mod body;
 pub mod client;
 pub mod connect;
@@ -14,7 +15,11 @@ pub mod host;
 pub mod latency;
 pub mod options;
 pub mod policy;
+mod pool;
+mod reason;
+mod resolve;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
 pub mod upstream;

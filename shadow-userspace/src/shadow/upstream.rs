@@ -4,9 +4,10 @@ use std::{fmt, str::FromStr};
 
 use http::uri::{Authority, Scheme, Uri};
 
-/// One v2, as `http://host:port`.
+/// One v2, as `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
+    tls: bool,
     authority: Authority,
     host: String,
     port: u16,
@@ -18,11 +19,8 @@ pub enum UpstreamError {
     /// Not a URL at all, or without scheme or host.
     #[error("{0:?} is no upstream URL: give one like http://petstore-v2:8080")]
     NoUrl(String),
-    /// TLS towards v2.
-    #[error("https upstreams are not supported yet: give an http:// URL")]
-    Https,
-    /// Another scheme.
-    #[error("scheme {0:?} is not supported: give an http:// URL")]
+    /// Neither `http` nor `https`.
+    #[error("scheme {0:?} is not supported: give an http:// or https:// URL")]
     Scheme(String),
     /// A path, a query or a fragment.
     #[error("an upstream has no path, a copy keeps the request's own: give {0}")]
@@ -36,6 +34,18 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
+    /// Whether it is reached by TLS.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The URL's scheme.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
     /// Name or address to resolve, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -68,28 +78,27 @@ impl FromStr for Upstream {
             (Some(scheme), Some(authority)) if !authority.host().is_empty() => (scheme, authority),
             _ => return Err(no_url()),
         };
-        if *scheme == Scheme::HTTPS {
-            return Err(UpstreamError::Https);
-        }
-        if *scheme != Scheme::HTTP {
+        let tls = *scheme == Scheme::HTTPS;
+        if !tls && *scheme != Scheme::HTTP {
             return Err(UpstreamError::Scheme(scheme.as_str().to_owned()));
         }
         if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
-            return Err(UpstreamError::Path(format!("http://{authority}")));
+            return Err(UpstreamError::Path(format!("{scheme}://{authority}")));
         }
         let port =
             match authority.as_str().strip_prefix(authority.host()).and_then(|tail| tail.strip_prefix(':')) {
+                None if tls => 443,
                 None => 80,
                 Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(UpstreamError::Port)?,
             };
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { authority: authority.clone(), host, port })
+        Ok(Self { tls, authority: authority.clone(), host, port })
     }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        write!(f, "{}://{}", self.scheme(), self.authority)
     }
 }
 
@@ -100,6 +109,8 @@ mod tests {
     #[test]
     fn accepts_host_and_port() {
         for (text, host, port) in [
+            ("https://petstore-v2", "petstore-v2", 443),
+            ("https://[::1]:8443/", "::1", 8443),
             ("http://petstore-v2:8080", "petstore-v2", 8080),
             ("http://petstore-v2/", "petstore-v2", 80),
             ("HTTP://192.0.2.1:1", "192.0.2.1", 1),
@@ -108,6 +119,8 @@ mod tests {
         ] {
             let upstream: Upstream = text.parse().unwrap();
             assert_eq!((upstream.host(), upstream.port()), (host, port), "{text}");
+            assert_eq!(upstream.is_tls(), text.starts_with("https"));
+            assert_eq!(upstream.to_string().parse(), Ok(upstream), "what is shown can be given");
         }
     }
 
@@ -120,10 +133,10 @@ mod tests {
             ("http://", "is no upstream URL"),
             ("http://:80", "is no upstream URL"),
             ("http://a b", "is no upstream URL"),
-            ("https://petstore-v2", "not supported yet"),
             ("ftp://petstore-v2", "\"ftp\" is not supported"),
             ("http://a:80/base", "give http://a:80"),
             ("http://a/?q", "give http://a"),
+            ("https://a/base", "give https://a"),
             ("http://a/#f", "give http://a"),
             ("http://a:0", "1 to 65535"),
             ("http://a:65536", "1 to 65535"),

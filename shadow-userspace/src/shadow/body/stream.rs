@@ -17,7 +17,7 @@ use tokio::sync::watch;
 #[error("the request ended before its body did")]
 pub struct BodyAborted;
 
-/// Why a piece of a body wasn't taken. The body can't be completed any more.
+/// Why a piece of a body wasn't taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyLag {
     /// v2 takes the body more slowly than it arrives, and the buffer between them is full.
@@ -93,7 +93,7 @@ impl BodyWriter {
     /// The body goes on with `piece`. Never waits.
     ///
     /// # Errors
-    /// If the piece wasn't taken; the writer is of no use then but to be dropped.
+    /// If the piece wasn't taken. A full buffer may have room later; without that piece the body can't be completed.
     pub fn push(&mut self, piece: Bytes) -> Result<(), BodyLag> {
         let waker = {
             let mut state = self.shared.lock();

@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn dispatch(upstream: Upstream, timeout: Duration, options: &DispatchOptions) -> (ShadowSink, Dispatcher) {
     let client = ClientOptions { timeout, own_mark: 0, ..ClientOptions::default() };
-    start(&Handle::current(), ShadowClient::new(upstream, &client), options)
+    start(&Handle::current(), ShadowClient::plain(upstream, &client).unwrap(), options)
 }
 
 fn limits(max_in_flight: usize, max_queue: usize) -> DispatchOptions {

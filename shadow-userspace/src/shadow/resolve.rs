@@ -1,0 +1,34 @@
+//! Names to addresses: takes an upstream's host and port, gives the addresses that the system knows for it.
+
+use std::{fmt, io, net::SocketAddr, pin::Pin};
+
+use crate::shadow::upstream::Upstream;
+
+/// A resolution under way.
+pub(super) type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// Knows the addresses of one upstream. May fail, and may take as long as it likes.
+pub(super) trait Resolve: fmt::Debug + Send + Sync {
+    /// Asks anew.
+    fn resolve(&self) -> Answer;
+}
+
+/// getaddrinfo, in a thread of its own.
+#[derive(Debug)]
+pub(super) struct System {
+    host: String,
+    port: u16,
+}
+
+impl System {
+    pub(super) fn new(upstream: &Upstream) -> Self {
+        Self { host: upstream.host().to_owned(), port: upstream.port() }
+    }
+}
+
+impl Resolve for System {
+    fn resolve(&self) -> Answer {
+        let (host, port) = (self.host.clone(), self.port);
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
