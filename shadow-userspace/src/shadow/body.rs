@@ -55,14 +55,6 @@ impl CopyBody {
         (writer, Self { content: Content::Stream(reader), chunked: length.is_none() })
     }
 
-    /// The fields that will follow the last chunk, as far as they are known.
-    pub(super) const fn trailers(&self) -> Option<&HeaderMap> {
-        match &self.content {
-            Content::Whole { trailers, .. } => trailers.as_ref(),
-            Content::Stream(_) => None,
-        }
-    }
-
     /// Watches how the writer ends the body.
     pub(super) fn watch(&self) -> Watch {
         match &self.content {

@@ -1,27 +1,32 @@
-//! The copy: takes a captured request, gives the one that hyper sends to v2.
+//! The copy: takes a captured request and a policy, gives what is sent to v2.
 //!
-//! Method, target, header values, body and framing are the client's; Host gets the suffix and hop-by-hop headers
-//! are left out. What can't be said to v2 exactly is refused (invariant 3).
+//! Method, target, header values, body and framing are the client's but for what the policy changes; hop-by-hop headers
+//! are left out. What can't be said to v2 exactly is refused (invariant 3), and secrets are replaced (invariant 5).
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use http::{
-    Method, Request, Uri,
-    uri::{PathAndQuery, Scheme},
+    HeaderMap, Method, Request, Uri,
+    request::Parts,
+    uri::{self, Scheme},
 };
 
 use crate::{
     http::{BodyFraming, RequestHead, Version},
-    ledger::DropReason,
+    ledger::{DropReason, FailReason, Outcome},
     shadow::{
         body::CopyBody,
-        headers::{self, HeaderError, LOOP_HEADER},
+        headers::{self, HeaderError, Surroundings, Trailers},
         host,
+        policy::{CopyPolicy, HostRule, LoopGuard, Redaction},
+        redact,
         target::{self, Target, TargetError},
         upstream::Upstream,
     },
 };
 
-/// Why a request can't be sent to v2 as it is.
+/// Why a request can't be sent to v2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// The method is no token.
@@ -36,9 +41,129 @@ pub enum CopyError {
     /// The body is not as long as its head says.
     #[error("the body is not as long as its head says")]
     Length,
+    /// See [`DropReason::Unredactable`].
+    #[error("what must be redacted can't be found in the body")]
+    Unredactable,
 }
 
-/// Makes the copy for `upstream`.
+impl CopyError {
+    /// What becomes of the copy.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Unredactable => Outcome::Dropped(DropReason::Unredactable),
+            Self::Method | Self::Target(_) | Self::Header(_) | Self::Length => {
+                Outcome::Failed(FailReason::Unsendable)
+            }
+        }
+    }
+}
+
+/// Whether a request is worth following to its end.
+///
+/// # Errors
+/// [`DropReason::Loop`] if it is a copy itself.
+pub fn admit(head: &RequestHead, guard: &LoopGuard) -> Result<(), DropReason> {
+    let is_copied = |host: &[u8]| guard.suffixes.iter().any(|suffix| host::is_suffixed(host, suffix));
+    let is_copy = head.header(guard.header.as_str()).is_some()
+        || head.header_values("host").any(is_copied)
+        || target::authority(head.target()).is_some_and(|host| is_copied(host.as_bytes()));
+    if is_copy { Err(DropReason::Loop) } else { Ok(()) }
+}
+
+/// The copy of a whole request; its URI is a path alone.
+///
+/// # Errors
+/// If hyper would send something else than what was captured, or a secret can't be found.
+pub fn whole(
+    head: &RequestHead,
+    body: Bytes,
+    trailers: &[(Bytes, Bytes)],
+    client: IpAddr,
+    policy: &CopyPolicy,
+) -> Result<(Parts, CopyBody), CopyError> {
+    match head.framing() {
+        BodyFraming::Chunked => {}
+        BodyFraming::None if body.is_empty() => {}
+        BodyFraming::Length(length) if length == body.len() as u64 => {}
+        BodyFraming::None | BodyFraming::Length(_) => return Err(CopyError::Length),
+    }
+    let redacted =
+        redact::body::redacted(head, &body, &policy.redaction).map_err(|_| CopyError::Unredactable)?;
+    let new_length = redacted.as_ref().map(Bytes::len);
+    let body = redacted.unwrap_or(body);
+    let trailers = headers::trailers(trailers, policy, new_length.is_some())?;
+    let following = trailers.as_ref().map_or(Trailers::None, Trailers::These);
+    let parts = parts(head, following, client, policy, new_length)?;
+    let body = match head.framing() {
+        BodyFraming::Chunked => CopyBody::chunked(body, trailers),
+        BodyFraming::None | BodyFraming::Length(_) => CopyBody::sized(body),
+    };
+    Ok((parts, body))
+}
+
+/// The head of a copy whose body is sent as the client sent it; its URI is a path alone. `trailers` are announced;
+/// without them the client's own announcement stays. hyper sends none that isn't announced.
+///
+/// # Errors
+/// If hyper would send something else than what was captured.
+pub fn head_of_copy(
+    head: &RequestHead,
+    trailers: Option<&HeaderMap>,
+    client: IpAddr,
+    policy: &CopyPolicy,
+) -> Result<Parts, CopyError> {
+    parts(head, trailers.map_or(Trailers::ToCome, Trailers::These), client, policy, None)
+}
+
+/// The trailers of a copy whose body is sent as the client sent it; `None` if there are none.
+///
+/// # Errors
+/// If hyper can't send them.
+pub fn trailers_of_copy(
+    fields: &[(Bytes, Bytes)],
+    policy: &CopyPolicy,
+) -> Result<Option<HeaderMap>, CopyError> {
+    Ok(headers::trailers(fields, policy, false)?)
+}
+
+/// A whole body without its secrets. If it isn't the same any more, the head must be made by [`whole`].
+///
+/// # Errors
+/// [`DropReason::Unredactable`] if they can't be found.
+pub fn redact_body(head: &RequestHead, body: Bytes, redaction: &Redaction) -> Result<Bytes, DropReason> {
+    Ok(redact::body::redacted(head, &body, redaction)?.unwrap_or(body))
+}
+
+/// Whether a body with this head must be whole before any of it is sent, since there may be secrets in it.
+#[must_use]
+pub fn reads_body(head: &RequestHead, redaction: &Redaction) -> bool {
+    redact::body::is_read(head, redaction)
+}
+
+/// Method, target, version and headers; `new_length` is that of a body that was redacted.
+fn parts(
+    head: &RequestHead,
+    trailers: Trailers<'_>,
+    client: IpAddr,
+    policy: &CopyPolicy,
+    new_length: Option<usize>,
+) -> Result<Parts, CopyError> {
+    let target = Target::of_copy(head.target(), head.method(), policy)?;
+    let about = Surroundings { authority: target.authority, trailers, client, new_length };
+    let headers = headers::of_copy(head, policy, about)?;
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = Method::from_bytes(head.method().as_bytes()).map_err(|_| CopyError::Method)?;
+    parts.uri = Uri::from(target.path);
+    parts.version = match head.version() {
+        Version::Http10 => http::Version::HTTP_10,
+        Version::Http11 => http::Version::HTTP_11,
+    };
+    parts.headers = headers;
+    Ok(parts)
+}
+
+/// Makes the copy for `upstream`, with nothing changed but Host.
 ///
 /// # Errors
 /// If hyper would send something else than what was captured.
@@ -49,44 +174,13 @@ pub fn copy(
     upstream: &Upstream,
     suffix: &str,
 ) -> Result<Request<CopyBody>, CopyError> {
-    let target = Target::new(head.target(), head.method())?;
-    let body = match head.framing() {
-        BodyFraming::Chunked => CopyBody::chunked(body, headers::trailers(trailers)?),
-        BodyFraming::None if body.is_empty() => CopyBody::sized(body),
-        BodyFraming::Length(length) if length == body.len() as u64 => CopyBody::sized(body),
-        BodyFraming::None | BodyFraming::Length(_) => return Err(CopyError::Length),
-    };
-    let headers = headers::of_copy(head, target.authority, body.trailers(), suffix)?;
-
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::from_bytes(head.method().as_bytes()).map_err(|_| CopyError::Method)?;
-    *request.uri_mut() = uri(target.path, upstream)?;
-    *request.version_mut() = match head.version() {
-        Version::Http10 => http::Version::HTTP_10,
-        Version::Http11 => http::Version::HTTP_11,
-    };
-    *request.headers_mut() = headers;
-    Ok(request)
-}
-
-/// Whether a request is worth following to its end.
-///
-/// # Errors
-/// [`DropReason::Loop`] if it is a copy itself.
-pub fn admit(head: &RequestHead, suffix: &str) -> Result<(), DropReason> {
-    let is_copy = head.header(LOOP_HEADER).is_some()
-        || head.header_values("host").any(|value| host::is_suffixed(value, suffix))
-        || target::authority(head.target()).is_some_and(|value| host::is_suffixed(value.as_bytes(), suffix));
-    if is_copy { Err(DropReason::Loop) } else { Ok(()) }
-}
-
-/// Scheme and authority choose the pool's connection; hyper sends the path alone.
-fn uri(path: PathAndQuery, upstream: &Upstream) -> Result<Uri, CopyError> {
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(upstream.authority().clone());
-    parts.path_and_query = Some(path);
-    Uri::from_parts(parts).map_err(|_| CopyError::Target(TargetError))
+    let policy = CopyPolicy { host: HostRule::Suffix(suffix.to_owned()), ..CopyPolicy::default() };
+    let (mut parts, body) = whole(head, body, trailers, Ipv4Addr::UNSPECIFIED.into(), &policy)?;
+    let mut there = uri::Parts::from(parts.uri);
+    there.scheme = Some(Scheme::HTTP);
+    there.authority = Some(upstream.authority().clone());
+    parts.uri = Uri::from_parts(there).map_err(|_| CopyError::Target(TargetError))?;
+    Ok(Request::from_parts(parts, body))
 }
 
 #[cfg(test)]

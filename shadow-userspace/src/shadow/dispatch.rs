@@ -32,6 +32,7 @@ use crate::{
         client::ShadowClient,
         copy::{admit, copy},
         latency::Latency,
+        policy::LoopGuard,
     },
 };
 
@@ -110,7 +111,8 @@ pub fn start(runtime: &Handle, client: ShadowClient, options: &DispatchOptions) 
 
 impl RequestSink for ShadowSink {
     fn admit(&self, head: &RequestHead) -> Result<(), DropReason> {
-        admit(head, &self.suffix)
+        let suffixes = Some(&*self.suffix).filter(|suffix| !suffix.is_empty()).map(str::to_owned);
+        admit(head, &LoopGuard { suffixes: suffixes.into_iter().collect(), ..LoopGuard::default() })
     }
 
     fn deliver(&mut self, request: CapturedRequest) {

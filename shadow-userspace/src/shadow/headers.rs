@@ -1,18 +1,28 @@
 //! The headers of a copy: takes the head that the client sent, gives those that v2 receives.
 //!
-//! Every value keeps its bytes and its place among the values of its name; hyper writes names in lower case. What
-//! concerns only the client's connection stays behind (RFC 9110 section 7.6.1).
+//! Every value keeps its bytes and its place among the values of its name, unless the policy says otherwise; hyper
+//! writes names in lower case. What concerns only the client's connection stays behind (RFC 9110 section 7.6.1). In
+//! this order: secrets are replaced, Host is rewritten, the client's address and the trace are seen to, the operator's
+//! changes made.
+
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     http::{BodyFraming, RequestHead, Version},
-    shadow::host,
+    shadow::{
+        host,
+        policy::{CopyPolicy, HeaderMutation, HostRule, Trace},
+        trace,
+    },
 };
 
-/// The header that marks a copy. A request that carries it is never mirrored.
+/// The header that marks a copy unless another is configured. A request that carries it is never mirrored.
 pub const LOOP_HEADER: &str = "x-shadow-copy";
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A header that hyper can't send as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,50 +35,174 @@ pub enum HeaderError {
     TooMany,
 }
 
-/// The copy's headers. `authority` replaces the Host that was sent; the suffix is added to either.
+/// What the copy's headers depend on beside the client's and the policy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The target's authority: it counts instead of the Host that was sent.
+    pub(super) authority: Option<&'a str>,
+    /// What will follow the body.
+    pub(super) trailers: Trailers<'a>,
+    /// The client's address.
+    pub(super) client: IpAddr,
+    /// The body's length in bytes if it isn't the client's body any more.
+    pub(super) new_length: Option<usize>,
+}
+
+/// What will follow the body.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trailers<'a> {
+    /// Nothing.
+    None,
+    /// This.
+    These(&'a HeaderMap),
+    /// What the client announced, if it keeps its word: the body is still to come.
+    ToCome,
+}
+
+/// The copy's headers.
 pub(super) fn of_copy(
     head: &RequestHead,
-    authority: Option<&str>,
-    trailers: Option<&HeaderMap>,
-    suffix: &str,
+    policy: &CopyPolicy,
+    about: Surroundings<'_>,
 ) -> Result<HeaderMap, HeaderError> {
     let mut headers = HeaderMap::with_capacity(head.headers().count() + 2);
-    let authority = authority.map(str::as_bytes);
-    if let (Some(authority), None) = (authority, head.header("host")) {
-        append(&mut headers, header::HOST, host::suffixed(authority, suffix).into())?;
-    }
-    let options = ConnectionOptions::of(head);
-    for (name, value) in head.headers() {
-        let name = HeaderName::from_bytes(name).map_err(|_| HeaderError::Bytes)?;
-        if name == header::HOST {
-            append(&mut headers, name, host::suffixed(authority.unwrap_or(value), suffix).into())?;
-        } else if !is_hop_by_hop(&name) && !options.list(&name)
-            || name == header::TRAILER && trailers.is_some()
-        {
-            append(&mut headers, name, head.raw().slice_ref(value))?;
-        }
-    }
+    add_clients(&mut headers, head, policy, about)?;
     if head.framing() == BodyFraming::Chunked {
         append(&mut headers, header::TRANSFER_ENCODING, Bytes::from_static(b"chunked"))?;
     }
-    if let Some(trailers) = trailers {
+    if let Trailers::These(trailers) = about.trailers {
         announce(&mut headers, trailers)?;
     }
     if head.version() == Version::Http10 {
         // It is what HTTP/1.0 means anyway, and keeps hyper from using a connection again that v2 closes.
         append(&mut headers, header::CONNECTION, Bytes::from_static(b"close"))?;
     }
-    append(&mut headers, HeaderName::from_static(LOOP_HEADER), Bytes::from_static(b"1"))?;
+    if policy.forwarded_for {
+        forward_for(&mut headers, about.client)?;
+    }
+    if policy.trace == Trace::Child {
+        trace::make_child(&mut headers);
+    }
+    for mutation in &policy.headers {
+        mutate(&mut headers, mutation)?;
+    }
+    // Last, so that nothing can take it away.
+    let mark = HeaderValue::from_static("1");
+    headers.try_insert(policy.loop_header.clone(), mark).map_err(|_| HeaderError::TooMany)?;
     Ok(headers)
 }
 
-/// Trailer fields as hyper takes them; `None` if there are none.
-pub(super) fn trailers(fields: &[(Bytes, Bytes)]) -> Result<Option<HeaderMap>, HeaderError> {
+/// What the client sent, without its secrets and what is for one hop.
+fn add_clients(
+    headers: &mut HeaderMap,
+    head: &RequestHead,
+    policy: &CopyPolicy,
+    about: Surroundings<'_>,
+) -> Result<(), HeaderError> {
+    if head.header("host").is_none()
+        && let Some(host) = host_of_copy(&policy.host, about.authority.map(str::as_bytes))
+    {
+        append(headers, header::HOST, host)?;
+    }
+    let options = ConnectionOptions::of(head);
+    let is_announced = match about.trailers {
+        Trailers::None => false,
+        Trailers::These(_) => true,
+        Trailers::ToCome => head.framing() == BodyFraming::Chunked,
+    };
+    for (name, value) in head.headers() {
+        let name = HeaderName::from_bytes(name).map_err(|_| HeaderError::Bytes)?;
+        let value = match name {
+            header::HOST => host_of_copy(&policy.host, Some(about.authority.map_or(value, str::as_bytes))),
+            header::TRAILER if is_announced => Some(head.raw().slice_ref(value)),
+            _ if is_hop_by_hop(&name) || options.list(&name) => None,
+            _ if about.new_length.is_some() && tells_of_body(&name) => about
+                .new_length
+                .filter(|_| name == header::CONTENT_LENGTH)
+                .map(|length| length.to_string().into()),
+            _ => {
+                let redacted = policy.redaction.value(&name, value).map(Bytes::from);
+                Some(redacted.unwrap_or_else(|| head.raw().slice_ref(value)))
+            }
+        };
+        if let Some(value) = value {
+            append(headers, name, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The copy's Host for the client's; none if there is none.
+fn host_of_copy(rule: &HostRule, host: Option<&[u8]>) -> Option<Bytes> {
+    match rule {
+        HostRule::Suffix(suffix) => host.map(|host| host::suffixed(host, suffix).into()),
+        HostRule::Rewrite(host) => Some(Bytes::copy_from_slice(host.as_bytes())),
+    }
+}
+
+/// Appends the client's address to the last `X-Forwarded-For`.
+fn forward_for(headers: &mut HeaderMap, client: IpAddr) -> Result<(), HeaderError> {
+    let client = client.to_canonical().to_string();
+    let last = match headers.entry(FORWARDED_FOR) {
+        header::Entry::Vacant(_) => None,
+        header::Entry::Occupied(values) => values.into_iter().last(),
+    };
+    match last {
+        None => append(headers, FORWARDED_FOR, client.into()),
+        Some(last) => {
+            let joined = [last.as_bytes(), b", ", client.as_bytes()].concat();
+            *last = HeaderValue::from_maybe_shared(Bytes::from(joined)).map_err(|_| HeaderError::Bytes)?;
+            Ok(())
+        }
+    }
+}
+
+/// One change by the operator.
+fn mutate(headers: &mut HeaderMap, mutation: &HeaderMutation) -> Result<(), HeaderError> {
+    let (HeaderMutation::Set(name, _) | HeaderMutation::Add(name, _) | HeaderMutation::Remove(name)) =
+        mutation;
+    if is_reserved(name) {
+        return Ok(());
+    }
+    let done = match mutation {
+        HeaderMutation::Set(_, value) => headers.try_insert(name, value.clone()).map(drop),
+        HeaderMutation::Add(_, value) => headers.try_append(name, value.clone()).map(drop),
+        HeaderMutation::Remove(_) => {
+            headers.remove(name);
+            Ok(())
+        }
+    };
+    done.map_err(|_| HeaderError::TooMany)
+}
+
+/// Trailer fields as hyper takes them, without their secrets; `None` if there are none.
+pub(super) fn trailers(
+    fields: &[(Bytes, Bytes)],
+    policy: &CopyPolicy,
+    is_new_body: bool,
+) -> Result<Option<HeaderMap>, HeaderError> {
     let mut trailers = HeaderMap::new();
     for (name, value) in fields {
-        append(&mut trailers, HeaderName::from_bytes(name).map_err(|_| HeaderError::Bytes)?, value.clone())?;
+        let name = HeaderName::from_bytes(name).map_err(|_| HeaderError::Bytes)?;
+        if !(is_new_body && tells_of_body(&name)) {
+            let redacted = policy.redaction.value(&name, value).map(Bytes::from);
+            append(&mut trailers, name, redacted.unwrap_or_else(|| value.clone()))?;
+        }
     }
     Ok(Some(trailers).filter(|trailers| !trailers.is_empty()))
+}
+
+/// What is true of the client's body alone: its length, and digests, which would tell a guessed secret as well.
+fn tells_of_body(name: &HeaderName) -> bool {
+    const OF_BODY: [&str; 5] = ["content-digest", "content-length", "content-md5", "digest", "repr-digest"];
+    OF_BODY.contains(&name.as_str())
+}
+
+/// Whether a header says where the request goes, how its body is framed, or what is for one hop: neither changes nor
+/// redaction may touch it.
+#[must_use]
+pub fn is_reserved(name: &HeaderName) -> bool {
+    *name == header::HOST || *name == header::CONTENT_LENGTH || is_hop_by_hop(name)
 }
 
 /// Adds the trailer names that the client's Trailer header doesn't list: hyper sends announced fields only.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use regex::Regex;
 
-use crate::shadow::{headers::LOOP_HEADER, host};
+use crate::shadow::{headers::LOOP_HEADER, host, redact::JsonPointer};
 
 /// How one route's copies for one upstream differ from what the client sent.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub enum HostRule {
     Rewrite(HeaderValue),
 }
 
-/// One change of the copy's headers. Never of Host, of what frames the body, nor of hop-by-hop headers.
+/// One change of the copy's headers. Those that are [reserved](crate::shadow::headers::is_reserved) stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderMutation {
     /// This value instead of all that it has.
@@ -90,18 +90,18 @@ pub enum Trace {
     Child,
 }
 
-/// What is taken out of every copy before anything leaves the agent (invariant 5). The value of what is redacted becomes
-/// `REDACTED`.
+/// What is taken out of every copy before anything leaves the agent (invariant 5). The value of what is redacted
+/// becomes `REDACTED`; [`crate::shadow::redact`] says where it is looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redaction {
-    /// Headers.
+    /// Headers; [reserved](crate::shadow::headers::is_reserved) ones stay.
     pub headers: Vec<HeaderName>,
     /// Cookies by name, as case is; the rest of `Cookie` stays.
     pub cookies: Vec<String>,
     /// Query parameters by their decoded name.
     pub query: Vec<String>,
-    /// Values of JSON bodies by their pointer (RFC 6901).
-    pub json: Vec<String>,
+    /// Values of JSON bodies.
+    pub json: Vec<JsonPointer>,
 }
 
 impl Redaction {

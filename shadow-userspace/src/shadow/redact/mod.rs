@@ -1,0 +1,81 @@
+//! Redaction: takes what the client sent and what is secret in it, gives the same with `REDACTED` in the secrets' place
+//! (invariant 5).
+//!
+//! It reads the client's values, before anything is changed about the copy: an operator may so give v2 credentials of
+//! its own. Every byte that is no secret stays as it was. Where it looks:
+//!
+//! - headers by name, all values; trailers too;
+//! - cookies by name in `Cookie`, whatever the server takes for a separator (`;`, `,`), quoted values whole;
+//! - query parameters by their decoded name in the target, in any form, and in headers that repeat a URL
+//!   ([`URL_HEADERS`]), `Referer` among them. Not in forms in bodies, nor in URLs that are parameters themselves;
+//! - values of JSON by pointer in bodies: see [`body`]. Not in parts of multipart bodies.
+//!
+//! Paths are never looked into.
+
+pub(super) mod body;
+mod json;
+pub(super) mod pairs;
+mod pointer;
+
+use std::borrow::Cow;
+
+use http::{HeaderName, header};
+
+pub use pointer::{JsonPointer, PointerError};
+
+use crate::shadow::{headers, policy::Redaction};
+
+/// What stands in a secret's place.
+pub const REDACTED: &str = "REDACTED";
+
+/// Headers whose values are URLs of this or another request: what browsers send, and what gateways put down.
+pub const URL_HEADERS: [&str; 6] = [
+    "referer",
+    "x-envoy-original-path",
+    "x-forwarded-uri",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+impl Redaction {
+    /// A header's or trailer's value without its secrets; `None`: it has none.
+    pub(super) fn value(&self, name: &HeaderName, value: &[u8]) -> Option<Vec<u8>> {
+        if self.headers.contains(name) && !headers::is_reserved(name) {
+            return Some(REDACTED.into());
+        }
+        if *name == header::COOKIE && !self.cookies.is_empty() {
+            return pairs::redacted(value, pairs::COOKIES, |cookie| self.is_secret_cookie(cookie));
+        }
+        if !self.query.is_empty() && URL_HEADERS.contains(&name.as_str()) {
+            return self.url(value);
+        }
+        None
+    }
+
+    /// A target, or what follows its authority, without its secrets.
+    pub(super) fn target<'a>(&self, target: &'a str) -> Cow<'a, str> {
+        let redacted = if self.query.is_empty() { None } else { self.url(target.as_bytes()) };
+        // What was put in is ASCII, and stands between characters.
+        redacted.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(target), Cow::Owned)
+    }
+
+    fn url(&self, url: &[u8]) -> Option<Vec<u8>> {
+        let (path, query) = url.split_at_checked(url.iter().position(|byte| *byte == b'?')? + 1)?;
+        let (query, fragment) =
+            query.split_at(query.iter().position(|byte| *byte == b'#').unwrap_or(query.len()));
+        let query = pairs::redacted(query, pairs::QUERY, |name| self.is_secret_parameter(name))?;
+        Some([path, &query, fragment].concat())
+    }
+
+    fn is_secret_cookie(&self, name: &[u8]) -> bool {
+        self.cookies.iter().any(|secret| secret.as_bytes() == name.trim_ascii())
+    }
+
+    fn is_secret_parameter(&self, name: &[u8]) -> bool {
+        self.query.iter().any(|secret| pairs::decoded(name).eq(secret.bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

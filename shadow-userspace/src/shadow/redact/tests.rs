@@ -1,0 +1,1 @@
+//! Secrets are found, and nothing else is changed.
