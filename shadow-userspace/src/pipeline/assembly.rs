@@ -1,36 +1,38 @@
-//! The request that is being put together on a flow: decoder events in, a [`CapturedRequest`] to the sink.
+//! The request that is being put together on a flow: decoder events in, a [`CapturedRequest`](super::CapturedRequest), or
+//! the parts of a large one, to the sink.
 //!
-//! Keeps invariant 2: a ticket is opened where a request of the sample begins, and goes with it to the sink or is
-//! settled as dropped. Any other request is followed to its end all the same, so that those after it are found.
-
-use bytes::Bytes;
-use shadow_common::FlowKey;
+//! Keeps invariant 2: a ticket is opened where a request of the sample begins, and goes with its head to the sink or is
+//! settled as dropped. Any other request is followed to its end all the same, so that those after it are found. Keeps
+//! invariant 3: nothing is begun whose start is in doubt, and what was begun is aborted if a byte is.
 
 use super::{
-    CapturedRequest, RequestSink, Shared,
+    RequestSink, Shared,
     assemble::{Assemble, At, Awaited},
+    collecting::{self, Collecting},
     run::{CurrentRun, Draw},
 };
 use crate::{
-    budget::{BudgetExceeded, Reservation},
-    http::{BodyFraming, RequestEvent, RequestHead, ResponseEvent},
+    http::{RequestEvent, RequestHead, ResponseEvent},
     ledger::{DropReason, Outcome, Ticket},
 };
 
-/// How far a flow's current request is.
+/// How far a flow's current request is; the sink keeps a `C` of one that it admitted, and a `T` of one that it began to
+/// send.
 #[derive(Debug, Default)]
-pub enum Assembly {
+pub enum Assembly<C, T> {
     /// Between requests.
     #[default]
     None,
     /// In its head.
     Begun(Begun),
     /// Its head is there and admitted.
-    Collecting(Collecting),
+    Collecting(Box<Collecting<C>>),
+    /// Its copies are on their way; the rest goes after them.
+    Streaming(Streaming<T>),
     /// It was dropped, or is not in the sample; its end is awaited.
     Skipping,
     /// It is complete, but whether it began where it seemed to is not known yet.
-    Held(Collecting),
+    Held(Box<Collecting<C>>),
 }
 
 #[derive(Debug)]
@@ -40,55 +42,42 @@ pub struct Begun {
 }
 
 #[derive(Debug)]
-pub struct Collecting {
-    begun: Begun,
-    head: RequestHead,
-    body: Vec<u8>,
-    /// The largest size that the body may reach.
-    max_body: usize,
-    trailers: Vec<(Bytes, Bytes)>,
-    reservation: Reservation,
+pub struct Streaming<T> {
+    stream: T,
+    trailers: Vec<(bytes::Bytes, bytes::Bytes)>,
 }
 
-/// The first allocation for a body is no larger, whatever length was announced, unless so much came at once.
-const FIRST_BODY_BYTES: usize = 64 << 10;
-
-impl From<BudgetExceeded> for DropReason {
-    fn from(BudgetExceeded: BudgetExceeded) -> Self {
-        Self::MemoryLimit
-    }
-}
-
-impl<S: RequestSink> Assemble<S> for Assembly {
+impl<S: RequestSink> Assemble<S> for Assembly<S::Copies, S::Stream> {
     const RESPONSES: bool = false;
 
     fn request(&mut self, event: RequestEvent<'_>, at: At<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
         match event {
             RequestEvent::Start => self.begin(at, run, shared),
-            RequestEvent::Head(head) => self.take_head(head, shared),
-            RequestEvent::Body(bytes) => self.collect(|request| request.append(bytes)),
-            RequestEvent::Trailers(trailers) => self.collect(|request| request.take_trailers(trailers)),
-            RequestEvent::End => match std::mem::take(self) {
-                Self::Collecting(request) if run.is_confirmed() => {
-                    shared.sink.deliver(request.into_captured(*at.flow));
+            RequestEvent::Head(head) => self.take_head(head, at, shared),
+            RequestEvent::Body(bytes) => self.take_body(bytes, at, run, shared),
+            RequestEvent::Trailers(fields) => match self {
+                Self::Collecting(request) => {
+                    if let Err(reason) = request.take_trailers(fields) {
+                        self.skip(reason, shared);
+                    }
                 }
-                Self::Collecting(request) => *self = Self::Held(request),
+                Self::Streaming(streaming) => streaming.trailers = fields,
                 _ => {}
             },
+            RequestEvent::End => self.complete(at, run, shared),
             RequestEvent::Failed(reason) => {
-                self.give_up(reason);
+                self.give_up(reason, shared);
             }
             RequestEvent::NotHttp1(protocol) => shared.stats.count_protocol(protocol),
         }
     }
 
-    fn drop_open(&mut self, reason: DropReason, _at: At<'_>, _shared: &mut Shared<S>) -> bool {
-        self.give_up(reason)
+    fn drop_open(&mut self, reason: DropReason, _at: At<'_>, shared: &mut Shared<S>) -> bool {
+        self.give_up(reason, shared)
     }
 
-    fn leave_out(&mut self, _at: At<'_>, _shared: &mut Shared<S>) {
-        self.give_up(DropReason::Gap);
-        *self = Self::Skipping;
+    fn leave_out(&mut self, _at: At<'_>, shared: &mut Shared<S>) {
+        self.skip(DropReason::Gap, shared);
     }
 
     fn is_wanted(&self) -> bool {
@@ -102,7 +91,7 @@ impl<S: RequestSink> Assemble<S> for Assembly {
     /// Delivers the run's request if that is complete.
     fn confirm(&mut self, at: At<'_>, shared: &mut Shared<S>) {
         match std::mem::take(self) {
-            Self::Held(request) => shared.sink.deliver(request.into_captured(*at.flow)),
+            Self::Held(request) => deliver(*request, at, shared),
             other => *self = other,
         }
     }
@@ -122,29 +111,43 @@ impl<S: RequestSink> Assemble<S> for Assembly {
     fn no_more_responses(&mut self, _reason: DropReason, _at: At<'_>, _shared: &mut Shared<S>) {}
 }
 
-impl Assembly {
+impl<C, T> Assembly<C, T> {
     /// Drops the request if there is one that wasn't dropped yet; says whether one was under way at all. One that is
     /// complete lacks nothing but its confirmation.
-    fn give_up(&mut self, reason: DropReason) -> bool {
+    fn give_up<S: RequestSink<Copies = C, Stream = T>>(
+        &mut self,
+        reason: DropReason,
+        shared: &mut Shared<S>,
+    ) -> bool {
         match std::mem::take(self) {
-            Self::None => false,
-            Self::Begun(begun) | Self::Collecting(Collecting { begun, .. }) => {
-                begun.ticket.settle(Outcome::Dropped(reason));
-                true
-            }
-            Self::Held(Collecting { begun, .. }) => {
+            Self::None => return false,
+            Self::Begun(begun) => begun.ticket.settle(Outcome::Dropped(reason)),
+            Self::Collecting(request) => shared.sink.refuse(request.copies, reason),
+            Self::Streaming(streaming) => shared.sink.abort(streaming.stream, reason),
+            Self::Held(request) => {
                 let at_stop = reason == DropReason::Shutdown;
                 let reason = if at_stop { reason } else { DropReason::Unconfirmed };
-                begun.ticket.settle(Outcome::Dropped(reason));
-                true
+                shared.sink.refuse(request.copies, reason);
             }
-            Self::Skipping => true,
+            Self::Skipping => {}
         }
+        true
     }
 
-    fn begin<S>(&mut self, at: At<'_>, run: &mut CurrentRun, shared: &mut Shared<S>) {
+    /// Drops the request and awaits its end.
+    fn skip<S: RequestSink<Copies = C, Stream = T>>(&mut self, reason: DropReason, shared: &mut Shared<S>) {
+        self.give_up(reason, shared);
+        *self = Self::Skipping;
+    }
+
+    fn begin<S: RequestSink<Copies = C, Stream = T>>(
+        &mut self,
+        at: At<'_>,
+        run: &mut CurrentRun,
+        shared: &mut Shared<S>,
+    ) {
         // Bytes that follow a request that isn't confirmed speak against it.
-        self.give_up(DropReason::Unconfirmed);
+        self.give_up(DropReason::Unconfirmed, shared);
         *self = match shared.draw(at, run) {
             Draw::Sampled => Self::Begun(Begun { ticket: shared.ledger.open(), timestamp_ns: at.ns }),
             Draw::Disagrees => {
@@ -155,28 +158,86 @@ impl Assembly {
         };
     }
 
-    fn take_head<S: RequestSink>(&mut self, head: RequestHead, shared: &mut Shared<S>) {
+    fn take_head<S: RequestSink<Copies = C, Stream = T>>(
+        &mut self,
+        head: RequestHead,
+        at: At<'_>,
+        shared: &mut Shared<S>,
+    ) {
         let tunnel = tunnel(&head);
         shared.stats.tunnels += u64::from(tunnel.is_some());
         let Self::Begun(begun) = std::mem::replace(self, Self::Skipping) else { return };
-        match tunnel.map_or(Ok(()), Err).and_then(|()| admit(&head, shared)) {
-            Ok((max_body, reservation)) => {
-                let (body, trailers) = (Vec::new(), Vec::new());
-                *self = Self::Collecting(Collecting { begun, head, body, max_body, trailers, reservation });
+        if let Some(reason) = tunnel {
+            return begun.ticket.settle(Outcome::Dropped(reason));
+        }
+        let Some(admitted) = shared.sink.admit(&head, at.flow, begun.ticket) else { return };
+        let mut reservation = shared.budget.reservation();
+        match reservation.resize(head.memory()) {
+            Ok(()) => {
+                let collecting = Collecting::new(begun.timestamp_ns, head, admitted, reservation);
+                *self = Self::Collecting(Box::new(collecting));
             }
-            Err(reason) => begun.ticket.settle(Outcome::Dropped(reason)),
+            Err(exceeded) => shared.sink.refuse(admitted.copies, exceeded.into()),
         }
     }
 
-    /// Lets the request, if it is still wanted, take a part of itself; drops it if it can't.
-    fn collect(&mut self, take: impl FnOnce(&mut Collecting) -> Result<(), DropReason>) {
-        if let Self::Collecting(request) = self
-            && let Err(reason) = take(request)
-        {
-            self.give_up(reason);
-            *self = Self::Skipping;
+    fn take_body<S: RequestSink<Copies = C, Stream = T>>(
+        &mut self,
+        bytes: &[u8],
+        at: At<'_>,
+        run: &CurrentRun,
+        shared: &mut Shared<S>,
+    ) {
+        match self {
+            Self::Collecting(request) => match request.append(bytes) {
+                Ok(()) if request.is_large() && run.is_confirmed() => self.stream(at, shared),
+                Ok(()) => {}
+                Err(reason) => self.skip(reason, shared),
+            },
+            Self::Streaming(streaming) => match collecting::part(bytes, &shared.budget) {
+                Ok(part) => {
+                    if !shared.sink.chunk(&mut streaming.stream, part) {
+                        *self = Self::Skipping;
+                    }
+                }
+                Err(exceeded) => self.skip(exceeded.into(), shared),
+            },
+            _ => {}
         }
     }
+
+    /// Its copies begin, if it is being collected.
+    fn stream<S: RequestSink<Copies = C, Stream = T>>(&mut self, at: At<'_>, shared: &mut Shared<S>) {
+        *self = match std::mem::replace(self, Self::Skipping) {
+            Self::Collecting(request) => {
+                let (begun, copies) = request.into_begun(*at.flow, &shared.budget);
+                let stream = shared.sink.begin(begun, copies);
+                stream.map_or(Self::Skipping, |stream| {
+                    Self::Streaming(Streaming { stream, trailers: Vec::new() })
+                })
+            }
+            other => other,
+        };
+    }
+
+    fn complete<S: RequestSink<Copies = C, Stream = T>>(
+        &mut self,
+        at: At<'_>,
+        run: &CurrentRun,
+        shared: &mut Shared<S>,
+    ) {
+        match std::mem::take(self) {
+            Self::Collecting(request) if run.is_confirmed() => deliver(*request, at, shared),
+            Self::Collecting(request) => *self = Self::Held(request),
+            Self::Streaming(Streaming { stream, trailers }) => shared.sink.end(stream, trailers),
+            _ => {}
+        }
+    }
+}
+
+fn deliver<S: RequestSink>(request: Collecting<S::Copies>, at: At<'_>, shared: &mut Shared<S>) {
+    let (request, copies) = request.into_captured(*at.flow);
+    shared.sink.deliver(request, copies);
 }
 
 /// The reason not to mirror a request that asks for a tunnel.
@@ -185,57 +246,5 @@ fn tunnel(head: &RequestHead) -> Option<DropReason> {
         Some(DropReason::Connect)
     } else {
         head.asks_for_upgrade().then_some(DropReason::Upgrade)
-    }
-}
-
-/// Whether the request is wanted and may be held: the most bytes that its body may have, and the reservation for its
-/// head.
-fn admit<S: RequestSink>(
-    head: &RequestHead,
-    shared: &mut Shared<S>,
-) -> Result<(usize, Reservation), DropReason> {
-    shared.sink.admit(head)?;
-    let max_body = match head.framing() {
-        BodyFraming::None => 0,
-        BodyFraming::Chunked => shared.limits.max_body_bytes,
-        BodyFraming::Length(length) => usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= shared.limits.max_body_bytes)
-            .ok_or(DropReason::BodyTooLarge)?,
-    };
-    let mut reservation = shared.budget.reservation();
-    reservation.resize(head.memory())?;
-    Ok((max_body, reservation))
-}
-
-impl Collecting {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), DropReason> {
-        let needed = self.body.len() + bytes.len();
-        if needed > self.max_body {
-            return Err(DropReason::BodyTooLarge);
-        }
-        if needed > self.body.capacity() {
-            // Doubled, so that a body is copied a bounded number of times; never beyond what it can need.
-            let first = if self.head.framing() == BodyFraming::Chunked { 0 } else { FIRST_BODY_BYTES };
-            let capacity = (self.body.capacity() * 2).max(first).min(self.max_body).max(needed);
-            self.reservation.resize(self.head.memory() + capacity)?;
-            self.body.reserve_exact(capacity - self.body.len());
-        }
-        self.body.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn take_trailers(&mut self, trailers: Vec<(Bytes, Bytes)>) -> Result<(), DropReason> {
-        let text: usize = trailers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let memory = text + trailers.len() * size_of::<(Bytes, Bytes)>();
-        self.reservation.resize(self.reservation.bytes() + memory)?;
-        self.trailers = trailers;
-        Ok(())
-    }
-
-    fn into_captured(self, flow: FlowKey) -> CapturedRequest {
-        let Self { begun: Begun { ticket, timestamp_ns }, head, body, max_body: _, trailers, reservation } =
-            self;
-        CapturedRequest { ticket, flow, timestamp_ns, head, body: body.into(), trailers, reservation }
     }
 }

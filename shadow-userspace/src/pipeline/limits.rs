@@ -9,8 +9,6 @@ use crate::{http::DecoderLimits, tcp::ReassemblyLimits};
 pub struct PipelineLimits {
     /// Flows followed at once.
     pub max_flows: usize,
-    /// Bytes of a request's body after transfer decoding.
-    pub max_body_bytes: usize,
     /// A flow without a segment for so long is forgotten. Longer than the idle timeouts of common servers and pools,
     /// because what was known of a connection is lost with it.
     pub idle_timeout: Duration,
@@ -27,7 +25,6 @@ impl Default for PipelineLimits {
     fn default() -> Self {
         Self {
             max_flows: 65_536,
-            max_body_bytes: 16 << 20,
             idle_timeout: Duration::from_secs(600),
             hole_timeout: Duration::from_secs(3),
             reassembly: ReassemblyLimits::default(),

@@ -11,6 +11,7 @@
 
 mod assemble;
 mod assembly;
+mod collecting;
 mod ended;
 mod exchange_sink;
 mod exchanges;
@@ -54,18 +55,21 @@ pub use assemble::Assemble;
 pub use exchange_sink::{ExchangeEvent, ExchangeSink};
 pub use exchanges::Exchanges;
 pub use limits::PipelineLimits;
-pub use request::{CapturedRequest, RequestSink};
+pub use request::{Admitted, CapturedRequest, RequestSink};
 pub use sampler::Sampler;
 pub use stats::FlowStats;
 
 /// Follows every flow of one capture thread, for what `A` makes of it: by default, whole requests for a
 /// [`RequestSink`].
 #[derive(Debug)]
-pub struct Pipeline<S, A = Assembly> {
+pub struct Pipeline<S, A = AssemblyFor<S>> {
     flows: FlowTable<A>,
     ended: Ended,
     shared: Shared<S>,
 }
+
+/// What puts requests together for a sink.
+type AssemblyFor<S> = Assembly<<S as RequestSink>::Copies, <S as RequestSink>::Stream>;
 
 /// A pipeline that follows both directions, for an [`ExchangeSink`].
 pub type ExchangePipeline<S> = Pipeline<S, Exchanges<<S as ExchangeSink>::Exchange>>;

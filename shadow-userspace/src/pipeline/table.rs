@@ -126,11 +126,11 @@ mod tests {
     use super::*;
     use crate::{budget::MemoryBudget, capture::Segment, pipeline::Assembly};
 
-    fn new_flow(record: &Segment<'_>) -> Flow<Assembly> {
+    fn new_flow(record: &Segment<'_>) -> Flow<Assembly<(), ()>> {
         Flow::new(record, false, &PipelineLimits::default(), &MemoryBudget::new(0))
     }
 
-    fn insert(table: &mut FlowTable<Assembly>, client_port: u16) -> Option<usize> {
+    fn insert(table: &mut FlowTable<Assembly<(), ()>>, client_port: u16) -> Option<usize> {
         let flow = FlowKey { client_port, ..FlowKey::default() };
         let direction = Direction::ToService;
         let (seq, ack, flags, timestamp_ns, payload_len) = (0, 0, ACK, 0, 0);

@@ -92,16 +92,15 @@ fn copies_that_differ_make_the_request_ambiguous() {
 /// What was delivered of a request that is under way matters until it is complete.
 #[test]
 fn what_comes_again_and_differs_makes_an_open_request_ambiguous() {
-    let small = PipelineLimits { max_body_bytes: 1, ..PipelineLimits::default() };
     let chunk = post(CHUNKED, "2\r\nab");
-    for (request, limits, reason, conflicts) in [
-        (OPEN, PipelineLimits::default(), DropReason::Ambiguous, 1),
-        (OPEN_CHUNKED, PipelineLimits::default(), DropReason::Ambiguous, 1),
+    for (request, max_body, reason, conflicts) in [
+        (OPEN, 1 << 20, DropReason::Ambiguous, 1),
+        (OPEN_CHUNKED, 1 << 20, DropReason::Ambiguous, 1),
         // Of a body that isn't wanted only the framing matters.
-        (OPEN, small.clone(), DropReason::BodyTooLarge, 0),
-        (&*chunk, small, DropReason::BodyTooLarge, 1),
+        (OPEN, 1, DropReason::BodyTooLarge, 0),
+        (&*chunk, 1, DropReason::BodyTooLarge, 1),
     ] {
-        let mut rig = Rig::within(limits, 1 << 20);
+        let mut rig = Rig::taking(max_body);
         let mut client = Client::connect(&mut rig, 1, &[&request[..20]]);
         let again = client;
         rig.take(client.send(&request[20..]));
@@ -135,7 +134,6 @@ fn a_flow_with_a_hole_is_forgotten_once_its_end_was_seen() {
 
 #[test]
 fn no_flow_is_lost_where_no_request_is_to_come() {
-    let limits = PipelineLimits { max_body_bytes: 1, ..PipelineLimits::default() };
     let (last, failed) = (post("Connection: close\r\n", ""), post("Host: b\r\n", ""));
     // The last two have a request open that was dropped before the hole.
     for (request, drops) in [
@@ -144,7 +142,7 @@ fn no_flow_is_lost_where_no_request_is_to_come() {
         (OPEN, vec![(DropReason::BodyTooLarge, 1)]),
         (&*post(CHUNKED, "2\r\nab"), vec![(DropReason::BodyTooLarge, 1)]),
     ] {
-        let mut rig = Rig::within(limits.clone(), 1 << 20);
+        let mut rig = Rig::taking(1);
         let mut client = Client::connect(&mut rig, 1, &[]);
         let whole = client.send(request);
         rig.take(Segment { payload_len: whole.payload_len + 1, ..whole });

@@ -17,7 +17,7 @@ fn whole_requests_are_delivered() {
     rig.take(client.send(&(get("/1") + &sized("body") + &get("/2"))));
     let expected = [("POST /post", "abcde"), ("GET /1", ""), ("POST /post", "body"), ("GET /2", "")];
     assert_eq!(rig.delivered(), expected.map(|(target, body)| (target.to_owned(), body.as_bytes().to_vec())));
-    let request = &rig.pipeline.sink().0[0];
+    let request = &rig.pipeline.sink().requests[0].0;
     assert_eq!((request.flow, request.timestamp_ns), (client.flow, began_ns));
     assert_eq!(request.trailers, [("T".into(), "t".into())]);
     assert_eq!((rig.snapshot().sampled, rig.snapshot().in_flight()), (4, 4));
@@ -183,21 +183,20 @@ fn what_the_decoder_refuses_is_dropped_for_its_reason() {
 
 #[test]
 fn requests_that_are_not_wanted_are_followed_to_their_end() {
-    let limits = PipelineLimits { max_body_bytes: 4, ..PipelineLimits::default() };
     let refused = post("X-Refuse: 1\r\nContent-Length: 3\r\n", "abc");
     for (request, reason) in [
         (&*refused, DropReason::Loop),
         (&*sized("abcde"), DropReason::BodyTooLarge),
         (&*post(CHUNKED, "3\r\nabc\r\n2\r\nde\r\n1\r\nf\r\n0\r\nT: t\r\n\r\n"), DropReason::BodyTooLarge),
     ] {
-        let mut rig = Rig::within(limits.clone(), 1 << 20);
+        let mut rig = Rig::taking(4);
         let parts = [&*get("/1"), request, &*sized("abcd"), &*get("/2")];
         Client::connect(&mut rig, 1, &parts);
         assert_eq!(rig.targets(), ["GET /1", "POST /post", "GET /2"]);
         assert_eq!(rig.drops(), [(reason, 1)]);
         rig.finish();
         // Dropped once, also if its end never comes.
-        let mut rig = Rig::within(limits.clone(), 1 << 20);
+        let mut rig = Rig::taking(4);
         Client::connect(&mut rig, 1, &[&request[..request.len() - 1]]);
         rig.finish();
         assert_eq!(rig.drops(), [(reason, 1)]);

@@ -113,7 +113,11 @@ fn a_tick_looks_at_a_bounded_share_of_the_flows() {
 
 #[test]
 fn an_idle_flow_is_small() {
-    assert!(size_of::<Flow<Assembly>>() <= 512, "{}", size_of::<Flow<Assembly>>());
+    assert!(
+        size_of::<Flow<Assembly<Ticket, usize>>>() <= 512,
+        "{}",
+        size_of::<Flow<Assembly<Ticket, usize>>>()
+    );
     let mut rig = Rig::new();
     let mut client = Client::connect(&mut rig, 1, &[]);
     let request = sized("body");

@@ -12,17 +12,19 @@ mod notes;
 mod once;
 mod random;
 mod runs;
+mod streams;
 mod traffic;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use shadow_common::{FlowKey, tcp_flags::PSH};
 
 use super::*;
 use crate::{
     capture::Run,
-    http::RequestHead,
-    ledger::{Outcome, Snapshot},
+    http::{BodyFraming, RequestHead},
+    ledger::{Outcome, Snapshot, Ticket},
 };
 
 /// A request in the sample, of which the kernel knows the end.
@@ -60,17 +62,104 @@ fn memory(rig: &mut Rig, client: &mut Client) {
 /// A record of a client's flow.
 type Make = fn(&mut Client) -> Segment<'static>;
 
-/// Keeps what is delivered; refuses heads with an `X-Refuse` header.
-#[derive(Debug, Default)]
-struct Kept(Vec<CapturedRequest>);
+/// Keeps what is delivered; refuses heads with an `X-Refuse` header. Streams if told to.
+#[derive(Debug)]
+struct Kept {
+    requests: Vec<(CapturedRequest, Ticket)>,
+    max_body: usize,
+    stream_above: Option<usize>,
+    /// So many chunks are taken of a stream.
+    max_chunks: usize,
+    streams: Vec<Streamed>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            requests: Vec::new(),
+            max_body: 1 << 30,
+            stream_above: None,
+            max_chunks: usize::MAX,
+            streams: Vec::new(),
+        }
+    }
+}
+
+/// What was begun before it was complete.
+#[derive(Debug)]
+struct Streamed {
+    request: CapturedRequest,
+    chunks: Vec<Bytes>,
+    trailers: usize,
+    end: Option<Result<(), DropReason>>,
+    ticket: Option<Ticket>,
+}
+
+impl Streamed {
+    fn body(&self) -> Vec<u8> {
+        [&*self.request.body, &*self.chunks.concat()].concat()
+    }
+}
 
 impl RequestSink for Kept {
-    fn admit(&self, head: &RequestHead) -> Result<(), DropReason> {
-        if head.header("x-refuse").is_some() { Err(DropReason::Loop) } else { Ok(()) }
+    type Copies = Ticket;
+    /// Its place.
+    type Stream = usize;
+
+    fn admit(&mut self, head: &RequestHead, _flow: &FlowKey, ticket: Ticket) -> Option<Admitted<Ticket>> {
+        let too_large = match head.framing() {
+            BodyFraming::Length(length) => length > self.max_body as u64,
+            _ => false,
+        };
+        let reason = match too_large {
+            true => DropReason::BodyTooLarge,
+            false if head.header("x-refuse").is_some() => DropReason::Loop,
+            false => {
+                let (max_body, stream_above) = (self.max_body, self.stream_above);
+                return Some(Admitted { copies: ticket, max_body, stream_above });
+            }
+        };
+        ticket.settle(Outcome::Dropped(reason));
+        None
     }
 
-    fn deliver(&mut self, request: CapturedRequest) {
-        self.0.push(request);
+    fn refuse(&mut self, ticket: Ticket, reason: DropReason) {
+        ticket.settle(Outcome::Dropped(reason));
+    }
+
+    fn deliver(&mut self, request: CapturedRequest, ticket: Ticket) {
+        self.requests.push((request, ticket));
+    }
+
+    fn begin(&mut self, request: CapturedRequest, ticket: Ticket) -> Option<usize> {
+        let (chunks, ticket) = (Vec::new(), Some(ticket));
+        self.streams.push(Streamed { request, chunks, trailers: 0, end: None, ticket });
+        Some(self.streams.len() - 1)
+    }
+
+    fn chunk(&mut self, stream: &mut usize, bytes: Bytes) -> bool {
+        let max_chunks = self.max_chunks;
+        let stream = &mut self.streams[*stream];
+        let is_wanted = stream.chunks.len() < max_chunks;
+        if is_wanted {
+            stream.chunks.push(bytes);
+        } else {
+            stream.ticket.take().unwrap().settle(Outcome::Dropped(DropReason::Backlog));
+        }
+        is_wanted
+    }
+
+    fn end(&mut self, stream: usize, trailers: Vec<(Bytes, Bytes)>) {
+        let stream = &mut self.streams[stream];
+        assert_eq!(stream.end.replace(Ok(())), None);
+        stream.trailers = trailers.len();
+        stream.ticket.take().unwrap().settle(Outcome::Mirrored(200));
+    }
+
+    fn abort(&mut self, stream: usize, reason: DropReason) {
+        let stream = &mut self.streams[stream];
+        assert_eq!(stream.end.replace(Err(reason)), None);
+        stream.ticket.take().unwrap().settle(Outcome::Dropped(reason));
     }
 }
 
@@ -89,6 +178,13 @@ impl Rig {
 
     fn within(limits: PipelineLimits, memory: usize) -> Self {
         Self::drawing(limits, memory, Sampler::all())
+    }
+
+    /// Whose sink takes bodies up to so many bytes.
+    fn taking(max_body: usize) -> Self {
+        let mut rig = Self::within(PipelineLimits::default(), 1 << 20);
+        rig.pipeline.sink_mut().max_body = max_body;
+        rig
     }
 
     /// Draws as told, and then for every request.
@@ -141,10 +237,10 @@ impl Rig {
 
     /// Method, target and body of what was delivered so far.
     fn delivered(&self) -> Vec<(String, Vec<u8>)> {
-        let describe = |request: &CapturedRequest| {
+        let describe = |(request, _): &(CapturedRequest, Ticket)| {
             (format!("{} {}", request.head.method(), request.head.target()), request.body.to_vec())
         };
-        self.pipeline.sink().0.iter().map(describe).collect()
+        self.pipeline.sink().requests.iter().map(describe).collect()
     }
 
     fn targets(&self) -> Vec<String> {
@@ -153,15 +249,15 @@ impl Rig {
 
     /// Everything delivered so far was mirrored.
     fn send_copies(&mut self) {
-        for request in self.pipeline.sink_mut().0.drain(..) {
-            request.ticket.settle(Outcome::Mirrored(200));
+        for (_, ticket) in self.pipeline.sink_mut().requests.drain(..) {
+            ticket.settle(Outcome::Mirrored(200));
         }
     }
 
     /// Ends the capture and checks that everything is settled or delivered, and all memory given back.
     fn finish(&mut self) {
         self.pipeline.finish(DropReason::Shutdown);
-        let delivered = &self.pipeline.sink().0;
+        let delivered = &self.pipeline.sink().requests;
         let end = self.snapshot();
         assert_eq!(end.sampled, delivered.len() as u64 + end.mirrored() + end.dropped());
         assert_eq!(end.in_flight(), delivered.len() as u64);
@@ -171,10 +267,11 @@ impl Rig {
         };
         let held: usize = delivered
             .iter()
-            .map(|request| request.head.memory() + request.body.len() + trailers(request))
+            .map(|(request, _)| request.head.memory() + request.body.len() + trailers(request))
             .sum();
         assert!(self.budget.used() >= held);
         self.send_copies();
+        self.pipeline.sink_mut().streams.clear();
         assert_eq!((self.snapshot().in_flight(), self.budget.used(), self.stats().flows_open), (0, 0, 0));
     }
 }

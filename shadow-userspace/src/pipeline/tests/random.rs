@@ -51,9 +51,12 @@ proptest! {
     fn the_ledger_balances_whatever_comes(
         segments in vec(wild(), 1..60),
         memory in prop_oneof![Just(300_usize), Just(1 << 20)],
+        stream_above in prop_oneof![Just(None), (0..20_usize).prop_map(Some)],
     ) {
-        let limits = PipelineLimits { max_flows: 2, max_body_bytes: 50, ..PipelineLimits::default() };
+        let limits = PipelineLimits { max_flows: 2, ..PipelineLimits::default() };
         let mut rig = Rig::within(limits, memory);
+        rig.pipeline.sink_mut().max_body = 50;
+        rig.pipeline.sink_mut().stream_above = stream_above;
         for wild in &segments {
             rig.wait(wild.pause_ns);
             let direction = if wild.from_service { Direction::FromService } else { Direction::ToService };
