@@ -3,14 +3,10 @@
 //! Method, target, header values, body and framing are the client's but for what the policy changes; hop-by-hop headers
 //! are left out. What can't be said to v2 exactly is refused (invariant 3), and secrets are replaced (invariant 5).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, Method, Request, Uri,
-    request::Parts,
-    uri::{self, Scheme},
-};
+use http::{Method, Request, Uri, request::Parts};
 
 use crate::{
     http::{BodyFraming, RequestHead, Version},
@@ -19,10 +15,9 @@ use crate::{
         body::CopyBody,
         headers::{self, HeaderError, Surroundings, Trailers},
         host,
-        policy::{CopyPolicy, HostRule, LoopGuard, Redaction},
+        policy::{CopyPolicy, LoopGuard, Redaction},
         redact,
         target::{self, Target, TargetError},
-        upstream::Upstream,
     },
 };
 
@@ -102,37 +97,13 @@ pub fn whole(
     Ok((parts, body))
 }
 
-/// The head of a copy whose body is sent as the client sent it; its URI is a path alone. `trailers` are announced;
-/// without them the client's own announcement stays. hyper sends none that isn't announced.
+/// The head of a copy whose body is sent as the client sent it; its URI is a path alone. The client's own announcement of
+/// trailers stays.
 ///
 /// # Errors
 /// If hyper would send something else than what was captured.
-pub fn head_of_copy(
-    head: &RequestHead,
-    trailers: Option<&HeaderMap>,
-    client: IpAddr,
-    policy: &CopyPolicy,
-) -> Result<Parts, CopyError> {
-    parts(head, trailers.map_or(Trailers::ToCome, Trailers::These), client, policy, None)
-}
-
-/// The trailers of a copy whose body is sent as the client sent it; `None` if there are none.
-///
-/// # Errors
-/// If hyper can't send them.
-pub fn trailers_of_copy(
-    fields: &[(Bytes, Bytes)],
-    policy: &CopyPolicy,
-) -> Result<Option<HeaderMap>, CopyError> {
-    Ok(headers::trailers(fields, policy, false)?)
-}
-
-/// A whole body without its secrets. If it isn't the same any more, the head must be made by [`whole`].
-///
-/// # Errors
-/// [`DropReason::Unredactable`] if they can't be found.
-pub fn redact_body(head: &RequestHead, body: Bytes, redaction: &Redaction) -> Result<Bytes, DropReason> {
-    Ok(redact::body::redacted(head, &body, redaction)?.unwrap_or(body))
+pub fn head_of_copy(head: &RequestHead, client: IpAddr, policy: &CopyPolicy) -> Result<Parts, CopyError> {
+    parts(head, Trailers::ToCome, client, policy, None)
 }
 
 /// Whether a body with this head must be whole before any of it is sent, since there may be secrets in it.
@@ -161,26 +132,6 @@ fn parts(
     };
     parts.headers = headers;
     Ok(parts)
-}
-
-/// Makes the copy for `upstream`, with nothing changed but Host.
-///
-/// # Errors
-/// If hyper would send something else than what was captured.
-pub fn copy(
-    head: &RequestHead,
-    body: Bytes,
-    trailers: &[(Bytes, Bytes)],
-    upstream: &Upstream,
-    suffix: &str,
-) -> Result<Request<CopyBody>, CopyError> {
-    let policy = CopyPolicy { host: HostRule::Suffix(suffix.to_owned()), ..CopyPolicy::default() };
-    let (mut parts, body) = whole(head, body, trailers, Ipv4Addr::UNSPECIFIED.into(), &policy)?;
-    let mut there = uri::Parts::from(parts.uri);
-    there.scheme = Some(Scheme::HTTP);
-    there.authority = Some(upstream.authority().clone());
-    parts.uri = Uri::from_parts(there).map_err(|_| CopyError::Target(TargetError))?;
-    Ok(Request::from_parts(parts, body))
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
+use http::{Request, Uri, uri::Scheme};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -18,10 +20,20 @@ use tokio::{
 
 use crate::{
     budget::MemoryBudget,
+    capture::{AttachMode, SampleRate},
+    config::{AdminConfig, CaptureConfig, Config},
     http::RequestHead,
-    ledger::{Ledger, Snapshot},
+    ledger::Snapshot,
     pipeline::CapturedRequest,
-    shadow::upstream::Upstream,
+    route::{RouteOptions, SampleKey, ShadowOptions},
+    shadow::{
+        body::CopyBody,
+        copy::{self, CopyError},
+        options::UpstreamOptions,
+        policy::{CopyPolicy, HostRule, LoopGuard},
+        target::TargetError,
+        upstream::Upstream,
+    },
 };
 
 /// A v2 on loopback.
@@ -97,7 +109,7 @@ pub async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>>
     Ok(Some(bytes))
 }
 
-fn is_whole(bytes: &[u8]) -> bool {
+pub fn is_whole(bytes: &[u8]) -> bool {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let (head, body) = bytes.split_at(end + 4);
     let head = String::from_utf8_lossy(head).to_lowercase();
@@ -121,9 +133,8 @@ pub async fn refusing() -> Upstream {
 }
 
 /// A captured request with this head and body.
-pub fn captured(ledger: &Ledger, head: &str, body: &[u8]) -> CapturedRequest {
+pub fn captured(head: &str, body: &[u8]) -> CapturedRequest {
     CapturedRequest {
-        ticket: ledger.open(),
         flow: shadow_common::FlowKey::default(),
         timestamp_ns: 0,
         head: RequestHead::parse(Bytes::copy_from_slice(head.as_bytes())).unwrap(),
@@ -131,6 +142,57 @@ pub fn captured(ledger: &Ledger, head: &str, body: &[u8]) -> CapturedRequest {
         trailers: Vec::new(),
         reservation: MemoryBudget::new(1 << 30).reservation(),
     }
+}
+
+/// An upstream as it is by default, whose sockets need no rights, and that is never left in peace.
+pub fn upstream(name: &str, url: Upstream) -> UpstreamOptions {
+    UpstreamOptions { name: name.to_owned(), own_mark: 0, breaker: None, ..UpstreamOptions::new(url) }
+}
+
+/// All of a route's requests to this upstream.
+pub fn shadow_to(upstream: &str) -> ShadowOptions {
+    ShadowOptions {
+        upstream: upstream.to_owned(),
+        percentage: SampleRate::ALL,
+        policy: Arc::default(),
+        methods: None,
+        timeout: None,
+        max_body: 1 << 30,
+        max_in_flight: None,
+    }
+}
+
+/// A route for everything.
+pub fn route(name: &str, shadows: Vec<ShadowOptions>) -> RouteOptions {
+    RouteOptions { name: name.to_owned(), matches: Vec::new(), sample_by: SampleKey::Request, shadows }
+}
+
+/// A configuration that captures nothing.
+pub fn config(upstreams: Vec<UpstreamOptions>, routes: Vec<RouteOptions>) -> Config {
+    let capture = CaptureConfig {
+        interfaces: Vec::new(),
+        netns: None,
+        ports: vec![80],
+        attach: AttachMode::default(),
+        ring_bytes: 1 << 20,
+        only_new: false,
+        max_flows: 1000,
+        max_memory: 1 << 20,
+    };
+    Config {
+        capture,
+        upstreams,
+        routes,
+        loop_guard: LoopGuard::default(),
+        admin: AdminConfig::default(),
+        grace: Duration::from_secs(5),
+    }
+}
+
+/// Everything to one upstream.
+pub fn config_to(upstream: UpstreamOptions) -> Config {
+    let routes = vec![route("default", vec![shadow_to(&upstream.name)])];
+    config(vec![upstream], routes)
 }
 
 /// Asserts that every request has an outcome and that these are all, as `label: count` pairs.
@@ -144,4 +206,21 @@ pub fn assert_ledger(ledger: &Snapshot, expected: &[(&str, u64)]) {
     assert_eq!(outcomes, expected);
     assert_eq!(ledger.in_flight(), 0);
     assert_eq!(ledger.sampled, expected.iter().map(|(_, count)| count).sum::<u64>());
+}
+
+/// Makes the copy for `upstream`, with nothing changed but Host.
+pub fn copy(
+    head: &RequestHead,
+    body: Bytes,
+    trailers: &[(Bytes, Bytes)],
+    upstream: &Upstream,
+    suffix: &str,
+) -> Result<Request<CopyBody>, CopyError> {
+    let policy = CopyPolicy { host: HostRule::Suffix(suffix.to_owned()), ..CopyPolicy::default() };
+    let (mut parts, body) = copy::whole(head, body, trailers, IpAddr::from([192, 0, 2, 1]), &policy)?;
+    let mut there = http::uri::Parts::from(parts.uri);
+    there.scheme = Some(Scheme::HTTP);
+    there.authority = Some(upstream.authority().clone());
+    parts.uri = Uri::from_parts(there).map_err(|_| CopyError::Target(TargetError))?;
+    Ok(Request::from_parts(parts, body))
 }

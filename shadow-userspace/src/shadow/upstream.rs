@@ -59,6 +59,7 @@ impl Upstream {
     }
 
     /// Host and port as hyper's pool wants them.
+    #[cfg(test)]
     pub(super) const fn authority(&self) -> &Authority {
         &self.authority
     }

@@ -12,9 +12,8 @@ use super::*;
 use crate::{
     http::RequestHead,
     shadow::{
-        copy::copy,
         host::SUFFIX,
-        testing::{Peer, read_request, refusing},
+        testing::{Peer, copy, read_request, refusing},
     },
 };
 

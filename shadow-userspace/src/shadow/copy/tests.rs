@@ -1,7 +1,7 @@
 //! What a copy holds before hyper writes it; `client` tests what arrives on the wire.
 
 use super::*;
-use crate::shadow::host::SUFFIX;
+use crate::shadow::{host::SUFFIX, testing::copy};
 
 fn head(raw: &str) -> RequestHead {
     RequestHead::parse(Bytes::copy_from_slice(raw.as_bytes())).unwrap()

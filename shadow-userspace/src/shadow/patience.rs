@@ -1,0 +1,60 @@
+//! Patience: how a source that loses nothing meanwhile waits for v2, so that v2 sets the pace.
+//!
+//! It waits only while something is under way that ends by itself: a copy whose body is still to come waits for the source.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{budget::MemoryBudget, shadow::mirror::Mirror};
+
+/// How often it looks for room.
+const PERIOD: Duration = Duration::from_millis(1);
+
+/// So long it waits for v2 to take some of a body: as long as v2 may take for an answer.
+const STREAM: Duration = Duration::from_secs(10);
+
+/// Of one source.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// The memory within which requests wait.
+    budget: MemoryBudget,
+    mirror: Mirror,
+    /// Streams that wait for the source.
+    pub(super) streams: usize,
+}
+
+impl Patience {
+    pub(super) fn new(budget: MemoryBudget, mirror: Mirror) -> Self {
+        Self { budget, mirror, streams: 0 }
+    }
+
+    /// Until there is room and memory, or waiting helps no more.
+    pub(super) fn wait_for_room(&self, has_room: impl Fn() -> bool) {
+        while !self.is_over() {
+            let has_memory = self.budget.used() <= self.budget.limit() / 2;
+            let helps = self.mirror.load() > self.streams;
+            if has_memory && has_room() || !helps {
+                return;
+            }
+            thread::sleep(PERIOD);
+        }
+    }
+
+    /// Waits a little each time for room in a stream; says whether there is hope.
+    pub(super) fn of_a_stream(&self) -> impl FnMut() -> bool {
+        let until = Instant::now() + STREAM;
+        move || {
+            let goes_on = !self.is_over() && Instant::now() < until;
+            if goes_on {
+                thread::sleep(PERIOD);
+            }
+            goes_on
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.mirror.is_hurried()
+    }
+}

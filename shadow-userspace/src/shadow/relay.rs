@@ -1,0 +1,313 @@
+//! One upstream at work: takes copies, gives each its outcome (invariant 2).
+//!
+//! A v2 that hangs fills the places, then the queue, and then costs requests their copy; the capture thread never waits
+//! for it (invariants 1 and 4). A place is a task that sends one copy after the other as long as one is ready.
+
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot, watch},
+};
+
+use crate::{
+    ledger::{DropReason, Outcome},
+    shadow::{
+        breaker::{Breaker, BreakerState},
+        client::{ClientError, ShadowClient},
+        job::{Job, JobStream},
+        latency::Latency,
+        message,
+        options::UpstreamOptions,
+        queue::{Pushed, Queue, QueueLimits, Turn},
+    },
+};
+
+/// One upstream, with its connections, its queue and its breaker.
+pub struct Relay {
+    options: UpstreamOptions,
+    client: ShadowClient,
+    limiter: Option<DefaultDirectRateLimiter>,
+    breaker: Mutex<Breaker>,
+    queue: Mutex<Queue<Job>>,
+    latency: Latency,
+    /// Of all upstreams.
+    latency_of_all: Arc<Latency>,
+    idle: Notify,
+    /// True once copies get no more time.
+    given_up: watch::Sender<bool>,
+    /// Where the connections count that were opened, once it is gone.
+    past: Arc<AtomicU64>,
+    runtime: Handle,
+}
+
+/// What an upstream is busy with at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayGauges {
+    /// The upstream's name.
+    pub upstream: String,
+    /// Copies on their way.
+    pub in_flight: usize,
+    /// Copies that wait.
+    pub queued: usize,
+    /// Bytes that wait.
+    pub queued_bytes: usize,
+    /// Whether copies go.
+    pub breaker: BreakerState,
+    /// Connections opened so far.
+    pub connections: u64,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("upstream", &self.options.name).finish_non_exhaustive()
+    }
+}
+
+/// The share of a second's copies that may go at once.
+const BURST: u32 = 10;
+
+impl Relay {
+    /// An upstream that nothing was sent to yet.
+    ///
+    /// # Errors
+    /// If the client can't be made, as with a file of authorities that can't be read.
+    pub(super) fn new(
+        options: &UpstreamOptions,
+        latency_of_all: &Arc<Latency>,
+        past: &Arc<AtomicU64>,
+        runtime: &Handle,
+    ) -> Result<Arc<Self>, ClientError> {
+        let limits = QueueLimits {
+            places: options.max_in_flight,
+            waiting: options.max_queue,
+            bytes: options.max_queue_bytes,
+        };
+        let quota = options.max_rps.map(|rate| {
+            let burst = rate.get().div_ceil(BURST).try_into().unwrap_or(rate);
+            Quota::per_second(rate).allow_burst(burst)
+        });
+        Ok(Arc::new(Self {
+            client: ShadowClient::new(options)?,
+            limiter: quota.map(RateLimiter::direct),
+            breaker: Mutex::new(Breaker::new(options.breaker)),
+            queue: Mutex::new(Queue::new(limits, options.order)),
+            latency: Latency::new(),
+            latency_of_all: Arc::clone(latency_of_all),
+            idle: Notify::new(),
+            given_up: watch::Sender::new(false),
+            past: Arc::clone(past),
+            runtime: runtime.clone(),
+            options: options.clone(),
+        }))
+    }
+
+    /// As it was configured.
+    #[must_use]
+    pub const fn options(&self) -> &UpstreamOptions {
+        &self.options
+    }
+
+    /// How long answered copies took.
+    #[must_use]
+    pub const fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// The client that sends the copies.
+    #[must_use]
+    pub const fn client(&self) -> &ShadowClient {
+        &self.client
+    }
+
+    /// What it is busy with now.
+    #[must_use]
+    pub fn gauges(&self) -> RelayGauges {
+        let breaker = self.breaker().state();
+        let queue = self.queue();
+        RelayGauges {
+            upstream: self.options.name.clone(),
+            in_flight: queue.in_flight(),
+            queued: queue.waiting(),
+            queued_bytes: queue.bytes(),
+            breaker,
+            connections: self.client.connections(),
+        }
+    }
+
+    /// Why no copy may be made now; asked once for each, since it counts against the rate.
+    pub(super) fn refuses(&self, now: Instant) -> Option<DropReason> {
+        if self.options.breaker.is_some() && !self.breaker().allows(now) {
+            return Some(DropReason::CircuitOpen);
+        }
+        let is_over = self.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err());
+        is_over.then_some(DropReason::RateLimit)
+    }
+
+    /// Takes a copy. Never waits.
+    pub(super) fn push(self: &Arc<Self>, job: Job) {
+        let flow = job.request.flow;
+        let bytes = job.bytes();
+        let pushed = self.queue().push(&flow, bytes, job);
+        let (job, reason) = match pushed {
+            Pushed::Waits => return,
+            Pushed::Goes(job, turn) => {
+                self.runtime.spawn(Arc::clone(self).place(job, turn));
+                return;
+            }
+            Pushed::Full(job) => (job, DropReason::QueueFull),
+            Pushed::Closed(job) => (job, DropReason::Shutdown),
+        };
+        job.duty.settle(Outcome::Dropped(reason));
+    }
+
+    /// Whether a copy would find room.
+    pub(super) fn has_room(&self) -> bool {
+        self.queue().has_room()
+    }
+
+    /// Copies that wait or are on their way.
+    pub(super) fn load(&self) -> usize {
+        let queue = self.queue();
+        queue.in_flight() + queue.waiting()
+    }
+
+    /// Takes no more copies; finishes those that it has.
+    pub(super) fn close(&self) {
+        self.queue().close();
+    }
+
+    /// Gives no more time to the copies that it has.
+    pub(super) fn give_up(&self) {
+        self.close();
+        self.given_up.send_replace(true);
+        for job in self.queue().drain() {
+            job.duty.settle(Outcome::Dropped(DropReason::Shutdown));
+        }
+    }
+
+    /// Until nothing waits or is on its way.
+    pub(super) async fn until_idle(&self) {
+        let mut told = std::pin::pin!(self.idle.notified());
+        loop {
+            told.as_mut().enable();
+            if self.queue().is_idle() {
+                return;
+            }
+            told.as_mut().await;
+            told.set(self.idle.notified());
+        }
+    }
+
+    /// Sends one copy after the other.
+    async fn place(self: Arc<Self>, job: Job, turn: Turn) {
+        let mut given_up = self.given_up.subscribe();
+        let mut next = Some((job, turn));
+        while let Some((job, turn)) = next {
+            let duty = job.duty.clone();
+            let outcome = self.carry_out(job, &mut given_up).await;
+            // The place and the bytes are free before the outcome shows: who sees it may count on them.
+            next = self.queue().next(turn);
+            duty.settle(outcome);
+        }
+        self.idle.notify_waiters();
+    }
+
+    async fn carry_out(&self, job: Job, given_up: &mut watch::Receiver<bool>) -> Outcome {
+        if job.duty.is_settled() {
+            // It was aborted while it waited.
+            return Outcome::Dropped(DropReason::Incomplete);
+        }
+        let Some(pass) = self.breaker().enter(Instant::now()) else {
+            return Outcome::Dropped(DropReason::CircuitOpen);
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.send(job) => outcome,
+            _ = given_up.wait_for(|given_up| *given_up) => Outcome::Dropped(DropReason::Shutdown),
+        };
+        let change = self.breaker().leave(pass, outcome.into(), Instant::now());
+        if let Some(state) = change {
+            self.tell(state);
+        }
+        outcome
+    }
+
+    async fn send(&self, job: Job) -> Outcome {
+        let Job { request, lane, stream, .. } = job;
+        let (outcome, began) = match stream {
+            None => match message::whole(&request, &lane.policy) {
+                Ok((head, body)) => {
+                    let began = Instant::now();
+                    (self.client.send(head, body, lane.timeout).await, Some(began))
+                }
+                Err(outcome) => return outcome,
+            },
+            Some(JobStream { body, complete }) => match message::head(&request, &lane.policy) {
+                Ok(head) => streamed(pin!(self.client.send(head, body, lane.timeout)), complete).await,
+                Err(outcome) => return outcome,
+            },
+        };
+        if let (Outcome::Mirrored(_), Some(began)) = (outcome, began) {
+            let elapsed = began.elapsed();
+            self.latency.record(elapsed);
+            self.latency_of_all.record(elapsed);
+        }
+        outcome
+    }
+
+    fn tell(&self, state: BreakerState) {
+        let upstream = &self.options.name;
+        match (state, self.options.breaker) {
+            (BreakerState::Open, Some(breaker)) => tracing::warn!(
+                "{upstream} isn't there, or doesn't answer in time: no copies for {:?}",
+                breaker.open_for
+            ),
+            (BreakerState::Closed, _) => tracing::info!("{upstream} is there again"),
+            _ => {}
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Job>> {
+        // No change of it panics half way.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.past.fetch_add(self.client.connections(), Ordering::Relaxed);
+    }
+}
+
+/// How a streamed copy ends, and when its request was complete, if it was by then. Of an aborted one nothing more is sent.
+async fn streamed(
+    mut sent: Pin<&mut impl Future<Output = Outcome>>,
+    complete: oneshot::Receiver<()>,
+) -> (Outcome, Option<Instant>) {
+    tokio::select! {
+        biased;
+        outcome = &mut sent => (outcome, None),
+        completed = complete => match completed {
+            Ok(()) => {
+                let began = Instant::now();
+                (sent.await, Some(began))
+            }
+            // Whoever aborted it said why.
+            Err(_) => (Outcome::Dropped(DropReason::Incomplete), None),
+        }
+    }
+}
