@@ -5,8 +5,8 @@
 use std::{
     io,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -105,17 +105,18 @@ pub(super) struct CaptureEnd<S> {
 /// What the running thread shows of itself, as of its last look at the ring.
 #[derive(Debug, Default)]
 pub(super) struct CaptureGauges {
-    /// [`FlowStats::requests_framed`].
-    requests_framed: AtomicU64,
+    flows: Mutex<FlowStats>,
 }
 
 impl CaptureGauges {
-    pub(super) fn requests_framed(&self) -> u64 {
-        self.requests_framed.load(Ordering::Relaxed)
+    /// What became of the flows.
+    pub(super) fn flows(&self) -> FlowStats {
+        *self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, flows: &FlowStats) {
-        self.requests_framed.store(flows.requests_framed, Ordering::Relaxed);
+    /// Called for every batch of segments, and held by others for no longer than a copy of it takes.
+    fn show(&self, flows: FlowStats) {
+        *self.flows.lock().unwrap_or_else(PoisonError::into_inner) = flows;
     }
 }
 
@@ -147,6 +148,7 @@ impl<S: Source> CaptureThread<S> {
             let result = end.and_then(|()| rest(&mut source, &mut pipeline, &mut losses));
             let was_told = stopped.load(Ordering::Relaxed) || result.is_err();
             pipeline.finish(if was_told { DropReason::Shutdown } else { DropReason::Incomplete });
+            shown.show(pipeline.stats());
             CaptureEnd { result, flows: pipeline.stats(), source }
         })?;
         Ok(Self { thread, stop, gauges, alive })
@@ -196,7 +198,7 @@ fn follow<S: Source, K: RequestSink>(
             pipeline.tick(now_ns);
         }
         source.tell(&mut pipeline.take_notes());
-        gauges.show(&pipeline.stats());
+        gauges.show(pipeline.stats());
         if losses_read.elapsed() >= LOSSES_PERIOD {
             losses_read = Instant::now();
             losses.read(source, pipeline)?;

@@ -100,7 +100,7 @@ impl Gauges {
         let kernel = self.control.as_ref().and_then(|control| control.counters().ok());
         let now = self.ledger.snapshot();
         Counts {
-            seen: seen(kernel.as_ref(), self.capture.requests_framed()),
+            seen: seen(kernel.as_ref(), self.capture.flows().requests_framed),
             sampled: now.sampled,
             mirrored: now.mirrored(),
             failed: now.failed(),

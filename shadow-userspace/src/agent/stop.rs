@@ -1,4 +1,5 @@
-//! Signals: the first stops the agent in order, a second one gives up the copies that are still on their way.
+//! Signals: the first stops the agent in order, a second one gives up the copies that are still on their way. SIGHUP has
+//! the configuration read again.
 //!
 //! Isolation (invariant 1): TC filters are removed by the agent and by nobody else, so no signal that it can take may
 //! end the process, from before anything is attached until nothing is any more.
@@ -35,24 +36,38 @@ impl Drop for Held {
     }
 }
 
+/// What a signal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// SIGHUP: the configuration changed. Whoever has none stops.
+    HangUp,
+    /// Stop.
+    Stop,
+}
+
 /// Every signal that is listened to.
-pub(crate) struct Signals(Vec<unix::Signal>);
+pub(crate) struct Signals(Vec<(Told, unix::Signal)>);
 
 impl Signals {
     /// Listens from now on, and to those that were held.
     pub(crate) fn listen() -> io::Result<Self> {
         let signals = wanted(process::set("SigIgn")?);
-        let listen = |signal| unix::signal(SignalKind::from_raw(signal as i32));
+        let listen = |signal: Signal| {
+            let told = if signal == Signal::SIGHUP { Told::HangUp } else { Told::Stop };
+            Ok((told, unix::signal(SignalKind::from_raw(signal as i32))?))
+        };
         Ok(Self(signals.into_iter().map(listen).collect::<io::Result<_>>()?))
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Told {
         poll_fn(|context| {
-            let mut came = self.0.iter_mut().map(|signal| signal.poll_recv(context).is_ready());
-            if came.any(|came| came) { Poll::Ready(()) } else { Poll::Pending }
+            let mut signals = self.0.iter_mut();
+            let came =
+                signals.find_map(|(told, signal)| signal.poll_recv(context).is_ready().then_some(*told));
+            came.map_or(Poll::Pending, Poll::Ready)
         })
-        .await;
+        .await
     }
 }
 

@@ -15,7 +15,7 @@ use shadow_common::Counter;
 use crate::{
     agent::SummaryFormat,
     capture::{KernelCounters, file::FileStats},
-    ledger::Snapshot,
+    ledger::{Outcomes, Snapshot},
     pipeline::FlowStats,
     shadow::latency::Quantiles,
 };
@@ -56,33 +56,38 @@ impl Summary {
         seen(self.kernel.as_ref(), self.flows.requests_framed)
     }
 
-    /// Every status class with its count.
-    fn by_status(&self) -> [(&'static str, u64); 6] {
-        let [other, informational, success, redirection, client, server] = self.requests.mirrored_by_class;
-        [
-            ("1xx", informational),
-            ("2xx", success),
-            ("3xx", redirection),
-            ("4xx", client),
-            ("5xx", server),
-            ("other", other),
-        ]
-    }
-
-    /// Every reason of failure with its count.
-    fn failed(&self) -> Vec<(&'static str, u64)> {
-        self.requests.failed_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
-    }
-
-    /// Every reason for dropping with its count.
-    fn dropped(&self) -> Vec<(&'static str, u64)> {
-        self.requests.dropped_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
+    /// Every reason for which a request got no copy, with its count.
+    fn passed(&self) -> Vec<(&'static str, u64)> {
+        self.requests.passed_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
     }
 
     /// Whether every sampled request has an outcome.
     fn balanced(&self) -> bool {
         self.requests.in_flight() == 0
     }
+}
+
+/// Every status class with its count.
+fn by_status(outcomes: &Outcomes) -> [(&'static str, u64); 6] {
+    let [other, informational, success, redirection, client, server] = outcomes.mirrored_by_class;
+    [
+        ("1xx", informational),
+        ("2xx", success),
+        ("3xx", redirection),
+        ("4xx", client),
+        ("5xx", server),
+        ("other", other),
+    ]
+}
+
+/// Every reason of failure with its count.
+fn failed(outcomes: &Outcomes) -> Vec<(&'static str, u64)> {
+    outcomes.failed_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
+}
+
+/// Every reason for dropping with its count.
+fn dropped(outcomes: &Outcomes) -> Vec<(&'static str, u64)> {
+    outcomes.dropped_by_reason().map(|(reason, count)| (reason.label(), count)).collect()
 }
 
 /// Requests in the sample or not: those that the kernel framed, and those that it left to the pipeline.

@@ -6,8 +6,12 @@ use shadow_common::{Direction, FlowKey, Resync, marks, tcp_flags};
 
 use super::{capture_thread::Drained, *};
 use crate::{
-    capture::{Note, Run, Segment},
-    shadow::testing::{Peer, assert_ledger, read_request, refusing},
+    admin::{ControlError, Readiness},
+    capture::{Note, Run, SampleRate, Segment},
+    shadow::{
+        testing::{self, Peer, assert_ledger, read_request, refusing},
+        upstream::Upstream,
+    },
 };
 
 /// What the source was asked, in order; runs of equal entries are one.
@@ -105,36 +109,49 @@ fn segment(flags: u8, seq: u32, payload: &[u8]) -> Segment<'_> {
     }
 }
 
-pub(super) fn options(upstream: Upstream) -> Options {
-    Options {
-        upstream,
-        client: ClientOptions { own_mark: 0, ..ClientOptions::default() },
-        dispatch: DispatchOptions::default(),
-        limits: PipelineLimits::default(),
-        max_memory: 1 << 20,
-        grace: Duration::from_secs(5),
-        summary: SummaryFormat::Json,
-    }
+/// Everything to this upstream.
+pub(super) fn config(url: Upstream) -> Config {
+    testing::config_to(testing::upstream("v2", url))
 }
 
-/// A signal after which no other comes.
-pub(super) fn once(first: impl Future<Output = ()>) -> impl AsyncFnMut() {
+/// Of a configuration that is never read again.
+pub(super) fn setup(config: &Config) -> Setup {
+    setup_from(config, Origin { path: None, load: None })
+}
+
+fn setup_from(config: &Config, origin: Origin) -> Setup {
+    let ledger = Ledger::new();
+    let mirror = Mirror::new(config, ledger.clone(), tokio::runtime::Handle::current()).unwrap();
+    Setup { config: config.clone(), origin, mirror, ledger }
+}
+
+/// Nowhere in particular.
+pub(super) fn place() -> Place {
+    let listeners = Listeners::default();
+    Place { attachment: String::new(), control: None, usage: None, listeners, began: String::new() }
+}
+
+/// A signal to stop after which no other comes.
+pub(super) fn once(first: impl Future<Output = ()>) -> impl AsyncFnMut() -> Told {
     let mut first = Some(first);
     async move || match first.take() {
-        Some(first) => first.await,
+        Some(first) => {
+            first.await;
+            Told::Stop
+        }
         None => std::future::pending().await,
     }
 }
 
 /// No signal.
-pub(super) fn never() -> impl AsyncFnMut() {
+pub(super) fn never() -> impl AsyncFnMut() -> Told {
     once(std::future::pending())
 }
 
 async fn live(fate: Fate, stop: impl Future<Output = ()>) -> (Result<(), AgentError>, Vec<&'static str>) {
     let source = FakeSource::new(fate);
     let diary = Arc::clone(&source.diary);
-    let end = supervise(source, "nothing".to_owned(), None, &options(refusing().await), once(stop)).await;
+    let end = supervise(source, place(), setup(&config(refusing().await)), once(stop)).await;
     let result = end.and_then(|(summary, end)| {
         assert_eq!((summary.requests.sampled, summary.requests.in_flight()), (0, 0));
         end
@@ -160,9 +177,9 @@ async fn what_is_in_the_ring_when_the_agent_stops_is_still_mirrored() {
     ];
     let mut source = FakeSource::new(Fate::Lives);
     (source.left, source.lost) = (left, 2);
-    let options = options(peer.upstream());
+    let config = config(peer.upstream());
     let (summary, end) =
-        supervise(source, String::new(), None, &options, once(std::future::ready(()))).await.unwrap();
+        supervise(source, place(), setup(&config), once(std::future::ready(()))).await.unwrap();
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 1), ("ring_full", 2), ("loop", 1), ("shutdown", 1)]);
     assert_eq!((summary.connections, summary.flows.flows_total), (1, 1));
@@ -182,8 +199,8 @@ async fn the_source_is_told_where_requests_end() {
         };
         tokio::time::timeout(Duration::from_secs(10), told_one).await.unwrap();
     };
-    let options = options(refusing().await);
-    let (summary, _) = supervise(source, String::new(), None, &options, once(stop)).await.unwrap();
+    let config = config(refusing().await);
+    let (summary, _) = supervise(source, place(), setup(&config), once(stop)).await.unwrap();
     let next = 100 + u32::try_from(TALK.len()).unwrap();
     let resync = Resync { run: 100, next, what: Resync::RESUME };
     assert_eq!(*told.lock().unwrap(), [Note { flow: segment(0, 0, b"").flow, resync, is_forgotten: false }]);
@@ -209,7 +226,7 @@ async fn a_second_signal_gives_up_copies_on_their_way() {
     let mut source = FakeSource::new(Fate::Lives);
     source.left = left;
     let diary = Arc::clone(&source.diary);
-    let options = Options { grace: Duration::from_secs(3600), ..options(peer.upstream()) };
+    let config = Config { grace: Duration::from_secs(3600), ..config(peer.upstream()) };
     let mut signals = 0;
     let signal = async || {
         signals += 1;
@@ -217,8 +234,9 @@ async fn a_second_signal_gives_up_copies_on_their_way() {
             arrivals.recv().await.unwrap();
             assert!(diary.lock().unwrap().contains(&"detach"));
         }
+        Told::Stop
     };
-    let (summary, end) = supervise(source, String::new(), None, &options, signal).await.unwrap();
+    let (summary, end) = supervise(source, place(), setup(&config), signal).await.unwrap();
     end.unwrap();
     assert_ledger(&summary.requests, &[("shutdown", 1)]);
 }
@@ -235,4 +253,113 @@ async fn a_capture_that_panics_ends_the_agent_detached() {
     let (result, diary) = live(Fate::Panics, std::future::pending()).await;
     assert!(matches!(result, Err(AgentError::Panicked)));
     assert_eq!(diary, ["drop"], "dropping is what detaches the programs");
+}
+
+/// A configuration that is read again each time, by a script.
+fn scripted(mut script: Vec<Result<Config, String>>) -> Origin {
+    script.reverse();
+    let script = Mutex::new(script);
+    Origin { path: None, load: Some(Box::new(move || script.lock().unwrap().pop().unwrap())) }
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_the_configuration_again_and_a_bad_one_changes_nothing() {
+    let (peer, _received) = Peer::recording().await;
+    let first = config(peer.upstream());
+    let mut other = testing::config_to(testing::upstream("other", peer.upstream()));
+    other.routes[0].name = "second".to_owned();
+    let mut elsewhere = other.clone();
+    elsewhere.capture.interfaces = vec!["eth1".to_owned()];
+    let origin = scripted(vec![Err("shadow.yaml:1:1: no".to_owned()), Ok(elsewhere), Ok(other)]);
+    let setup = setup_from(&first, origin);
+    let mirror = setup.mirror.clone();
+    let ledger = setup.ledger.clone();
+    let name = || mirror.plan().table().routes().next().unwrap().name().to_owned();
+    let sampled = |route: &str| {
+        let snapshot = ledger.snapshot();
+        snapshot
+            .copies
+            .iter()
+            .filter(|copy| &*copy.route == route)
+            .map(|copy| copy.outcomes.sampled)
+            .sum::<u64>()
+    };
+    let mut steps = 0;
+    let signal = async || {
+        steps += 1;
+        let poll = async {
+            // The flow's only request was planned by the first configuration.
+            while steps == 1 && sampled("default") == 0 || steps == 4 && name() != "second" {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), poll).await.unwrap();
+        if steps == 3 {
+            assert_eq!(name(), "default");
+        }
+        if steps < 4 { Told::HangUp } else { Told::Stop }
+    };
+    let (summary, end) = supervise(FakeSource::new(Fate::Talks), place(), setup, signal).await.unwrap();
+    end.unwrap();
+    assert_eq!(name(), "second");
+    assert_eq!(summary.requests.in_flight(), 0);
+}
+
+/// What the admin API asks and changes while the agent runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_api_sees_the_agent_and_changes_it() {
+    let config = config(refusing().await);
+    let setup =
+        setup_from(&config, scripted(vec![Err("shadow.yaml:1:1: no".to_owned()), Ok(config.clone())]));
+    let (ledger, mirror, gauges) = (setup.ledger.clone(), setup.mirror.clone(), Arc::default());
+    let agent = Agent::new(Parts {
+        origin: setup.origin,
+        config,
+        mirror,
+        control: None,
+        ledger,
+        budget: MemoryBudget::new(1000),
+        capture: gauges,
+        usage: None,
+        first_bytes: None,
+        attachment: "here".to_owned(),
+    });
+    agent.set_rate("default", "25%".parse().unwrap()).unwrap();
+    let routes = agent.routes();
+    assert_eq!(
+        (&*routes[0].name, &*routes[0].matches, &*routes[0].sample_by),
+        ("default", "everything", "request")
+    );
+    assert_eq!((&*routes[0].shadows[0].upstream, routes[0].shadows[0].percent), ("v2", 25.0));
+    assert!(matches!(agent.set_rate("defualt", SampleRate::ALL), Err(ControlError::Unknown(_))));
+    assert!(matches!(agent.set_paused(true), Err(ControlError::Unsupported(_))));
+
+    assert_eq!(agent.reload(), Err(ControlError::Invalid("shadow.yaml:1:1: no".to_owned())));
+    assert_eq!(agent.status().last_reload.unwrap().error.as_deref(), Some("shadow.yaml:1:1: no"));
+    assert_eq!(agent.routes()[0].shadows[0].percent, 25.0);
+    agent.reload().unwrap();
+    assert_eq!(agent.status().last_reload.unwrap().error, None);
+    assert_eq!(agent.routes()[0].shadows[0].percent, 100.0, "the file's");
+    let metrics = agent.metrics();
+    assert_eq!((metrics.reloads_ok, metrics.reloads_failed, metrics.memory.limit), (1, 1, 1000));
+    assert_eq!((metrics.upstreams.len(), &*agent.status().upstreams[0].name), (1, "v2"));
+
+    assert_eq!(agent.readiness(), Readiness::Ready);
+    agent.stops();
+    assert_eq!(agent.readiness(), Readiness::Stopping);
+}
+
+#[tokio::test]
+async fn without_a_configuration_to_read_a_hang_up_stops() {
+    let mut signals = 0;
+    let signal = async || {
+        signals += 1;
+        if signals > 1 {
+            std::future::pending::<()>().await;
+        }
+        Told::HangUp
+    };
+    let setup = setup(&config(refusing().await));
+    let (_, end) = supervise(FakeSource::new(Fate::Lives), place(), setup, signal).await.unwrap();
+    end.unwrap();
 }

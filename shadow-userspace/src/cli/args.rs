@@ -1,11 +1,10 @@
 //! What the command line understands: clap's view of it, and the agent's options made from it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use shadow_common::SampleBy;
 
 use crate::{
-    agent::Options,
-    capture::{LiveOptions, SampleRate},
+    agent::SummaryFormat,
+    capture::SampleRate,
     cli::{
         convert::ConvertArgs,
         copies::Copies,
@@ -16,7 +15,8 @@ use crate::{
         tap::TapArgs,
         values,
     },
-    random,
+    config::{CaptureConfig, Config},
+    route::SampleKey,
     shadow::connect::OWN_MARK,
 };
 
@@ -115,27 +115,22 @@ enum By {
 
 impl RunArgs {
     /// What is captured, and what is done with it.
-    pub(super) fn into_options(self) -> (LiveOptions, Options) {
-        let live = LiveOptions {
+    pub(super) fn into_config(self) -> (Config, SummaryFormat) {
+        let capture = CaptureConfig {
             interfaces: once_each(self.interfaces),
             netns: self.place.netns,
             ports: sorted(self.ports),
-            rate: self.sample_rate,
-            sample_by: self.sample_by.into(),
             attach: self.place.attach.into(),
             ring_bytes: self.ring_size,
-            max_flows: self.copies.max_flows,
             only_new: self.only_new_connections,
-            export_responses: false,
-            report_answers: false,
-            own_mark: OWN_MARK,
-            seed: random::number(),
+            max_flows: 0,
+            max_memory: 0,
         };
-        (live, self.copies.into_options())
+        self.copies.into_config(capture, self.sample_rate, self.sample_by.into(), OWN_MARK)
     }
 }
 
-impl From<By> for SampleBy {
+impl From<By> for SampleKey {
     fn from(by: By) -> Self {
         match by {
             By::Request => Self::Request,

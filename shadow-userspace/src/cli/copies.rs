@@ -1,14 +1,16 @@
 //! What is done with copies: what `run` and `replay` are told alike.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use crate::{
-    agent::{Options, SummaryFormat},
+    agent::SummaryFormat,
+    capture::SampleRate,
     cli::values,
-    pipeline::PipelineLimits,
-    shadow::{client::ClientOptions, dispatch::DispatchOptions, upstream::Upstream},
+    config::{AdminConfig, CaptureConfig, Config},
+    route::{RouteOptions, SampleKey, ShadowOptions},
+    shadow::{options::UpstreamOptions, policy::LoopGuard, upstream::Upstream},
 };
 
 /// How long copies may take to finish once the agent is told to stop.
@@ -38,7 +40,7 @@ pub(super) struct Copies {
     max_queue: u32,
 
     /// Largest body that is mirrored, in bytes or KiB, MiB, GiB; larger requests are dropped as body_too_large
-    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = values::size)]
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = values::size)]
     max_body: usize,
 
     /// Memory for all captured requests together, in bytes or KiB, MiB, GiB; beyond, they are dropped as memory_limit
@@ -62,30 +64,39 @@ enum Form {
 }
 
 impl Copies {
-    /// The agent's options.
-    pub(super) fn into_options(self) -> Options {
-        let max_in_flight = self.max_in_flight as usize;
-        Options {
-            upstream: self.shadow,
-            client: ClientOptions {
-                timeout: self.timeout,
-                max_idle: max_in_flight,
-                ..ClientOptions::default()
-            },
-            dispatch: DispatchOptions {
-                max_in_flight,
-                max_queue: self.max_queue as usize,
-                ..DispatchOptions::default()
-            },
-            limits: PipelineLimits {
-                max_flows: self.max_flows as usize,
-                max_body_bytes: self.max_body,
-                ..PipelineLimits::default()
-            },
-            max_memory: self.max_memory,
+    /// One route that matches everything, to one upstream.
+    pub(super) fn into_config(
+        self,
+        capture: CaptureConfig,
+        rate: SampleRate,
+        sample_by: SampleKey,
+        own_mark: u32,
+    ) -> (Config, SummaryFormat) {
+        let mut upstream = UpstreamOptions::new(self.shadow);
+        (upstream.timeout, upstream.own_mark) = (self.timeout, own_mark);
+        upstream.max_in_flight = self.max_in_flight as usize;
+        upstream.max_queue = self.max_queue as usize;
+        let shadow = ShadowOptions {
+            upstream: upstream.name.clone(),
+            percentage: rate,
+            policy: Arc::default(),
+            methods: None,
+            timeout: None,
+            max_body: self.max_body,
+            max_in_flight: None,
+        };
+        let name = "default".to_owned();
+        let route = RouteOptions { name, matches: Vec::new(), sample_by, shadows: vec![shadow] };
+        let capture = CaptureConfig { max_flows: self.max_flows, max_memory: self.max_memory, ..capture };
+        let config = Config {
+            capture,
+            upstreams: vec![upstream],
+            routes: vec![route],
+            loop_guard: LoopGuard::default(),
+            admin: AdminConfig::default(),
             grace: GRACE,
-            summary: self.summary.into(),
-        }
+        };
+        (config, self.summary.into())
     }
 }
 

@@ -20,7 +20,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser;
 
 use crate::{
-    agent,
+    agent::{self, handle::Origin},
     cli::{
         args::{Cli, Command},
         usage::UsageError,
@@ -44,13 +44,14 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli.command {
         Command::Run(arguments) => {
             let log = arguments.copies.log.clone();
-            let (live, options) = arguments.into_options();
-            logged(log, || agent::run(&live, &options))
+            let (config, summary) = arguments.into_config();
+            let origin = Origin { path: None, load: None };
+            logged(log, || agent::run_from(config, origin, summary))
         }
         Command::Replay(arguments) => {
             let log = arguments.copies.log.clone();
-            let (replay, options) = arguments.into_options();
-            logged(log, || agent::replay(&replay, &options))
+            let (replay, config, summary) = arguments.into_config();
+            logged(log, || agent::replay(&replay, config, summary))
         }
         Command::Tap(arguments) => {
             let log = arguments.log.clone();

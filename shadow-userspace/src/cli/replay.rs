@@ -3,9 +3,11 @@
 use clap::Args;
 
 use crate::{
-    agent::{Options, ReplayOptions, Speed},
-    capture::file::Input,
+    agent::{ReplayOptions, Speed, SummaryFormat},
+    capture::{AttachMode, SampleRate, file::Input},
     cli::{copies::Copies, place::sorted, values},
+    config::{CaptureConfig, Config},
+    route::SampleKey,
 };
 
 /// `replay`'s arguments.
@@ -30,10 +32,20 @@ pub(super) struct ReplayArgs {
 
 impl ReplayArgs {
     /// What is read, and what is done with it.
-    pub(super) fn into_options(self) -> (ReplayOptions, Options) {
-        let mut options = self.copies.into_options();
+    pub(super) fn into_config(self) -> (ReplayOptions, Config, SummaryFormat) {
+        let capture = CaptureConfig {
+            interfaces: Vec::new(),
+            netns: None,
+            ports: sorted(self.ports),
+            attach: AttachMode::default(),
+            ring_bytes: 0,
+            only_new: false,
+            max_flows: 0,
+            max_memory: 0,
+        };
+        let replay = ReplayOptions { input: self.pcap, ports: capture.ports.clone(), speed: self.speed };
         // Nothing is captured here, so no copy can come back; and a mark needs rights that nothing else needs.
-        options.client.own_mark = 0;
-        (ReplayOptions { input: self.pcap, ports: sorted(self.ports), speed: self.speed }, options)
+        let (config, summary) = self.copies.into_config(capture, SampleRate::ALL, SampleKey::Request, 0);
+        (replay, config, summary)
     }
 }

@@ -6,8 +6,9 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::{
-    agent::{Options, Speed, SummaryFormat},
-    capture::{AttachMode, LiveOptions, file::Input},
+    agent::{Speed, SummaryFormat},
+    capture::{AttachMode, file::Input},
+    config::Config,
 };
 
 fn command(arguments: &str) -> Result<Command, UsageError> {
@@ -15,9 +16,9 @@ fn command(arguments: &str) -> Result<Command, UsageError> {
     Ok(Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command)
 }
 
-fn options(arguments: &str) -> Result<(LiveOptions, Options), UsageError> {
+fn options(arguments: &str) -> Result<(Config, SummaryFormat), UsageError> {
     match command(arguments)? {
-        Command::Run(run) => Ok(run.into_options()),
+        Command::Run(run) => Ok(run.into_config()),
         other => panic!("not `run`: {other:?}"),
     }
 }
@@ -31,56 +32,61 @@ fn clap_finds_no_fault_in_the_definitions() {
 
 #[test]
 fn defaults() {
-    let (live, options) = options(MINIMAL).unwrap();
-    assert_eq!((live.interfaces, live.netns), (vec!["eth0".to_owned()], None));
+    let (config, summary) = options(MINIMAL).unwrap();
+    let (live, upstream, shadow) = (&config.capture, &config.upstreams[0], &config.routes[0].shadows[0]);
+    assert_eq!((live.interfaces.clone(), live.netns.clone()), (vec!["eth0".to_owned()], None));
     assert_eq!(live.ports, [8080]);
-    assert_eq!(live.rate.to_string(), "100%");
+    assert_eq!(shadow.percentage.to_string(), "100%");
     assert_eq!(live.attach, AttachMode::Auto);
     assert_eq!((live.ring_bytes, live.max_flows), (16 << 20, 65_536));
-    assert_eq!(live.own_mark, options.client.own_mark, "the kernel knows the sockets by it");
-    assert_eq!(options.upstream.to_string(), "http://petstore-v2:8080");
-    assert_eq!(options.client.timeout, Duration::from_secs(10));
-    assert_eq!((options.dispatch.max_in_flight, options.dispatch.max_queue), (256, 8192));
-    assert_eq!((options.limits.max_body_bytes, options.max_memory), (16 << 20, 256 << 20));
-    assert_eq!(options.summary, SummaryFormat::Text);
+    assert_eq!(upstream.own_mark, crate::shadow::connect::OWN_MARK, "the kernel knows the sockets by it");
+    assert_eq!(upstream.url.to_string(), "http://petstore-v2:8080");
+    assert_eq!(upstream.timeout, Duration::from_secs(10));
+    assert_eq!((upstream.max_in_flight, upstream.max_queue), (256, 8192));
+    assert_eq!((shadow.max_body, live.max_memory), (1 << 30, 256 << 20));
+    assert_eq!(summary, SummaryFormat::Text);
 }
 
 #[test]
 fn everything_can_be_set() {
-    let (live, options) = options(&format!(
+    let (config, summary) = options(&format!(
         "{MINIMAL} --interface eth1 --interface eth0 --netns /run/netns/x \
          --port 80 --port 8080 --sample-rate 5% --attach xdp-generic --summary json --timeout 500ms \
          --max-in-flight 10 --max-queue 20 --max-body 1MiB --max-memory 8MiB --ring-size 1MiB --max-flows 100 \
          --log debug"
     ))
     .unwrap();
+    let (live, upstream, shadow) = (&config.capture, &config.upstreams[0], &config.routes[0].shadows[0]);
     assert_eq!(live.interfaces, ["eth0", "eth1"], "in order, each once");
     assert_eq!(live.netns.as_deref(), Some(Path::new("/run/netns/x")));
     assert_eq!(live.ports, [80, 8080]);
-    assert_eq!(live.rate.to_string(), "5%");
+    assert_eq!(shadow.percentage.to_string(), "5%");
     assert_eq!(live.attach, AttachMode::XdpGeneric);
     assert_eq!((live.ring_bytes, live.max_flows), (1 << 20, 100));
-    assert_eq!(options.client.timeout, Duration::from_millis(500));
-    assert_eq!((options.dispatch.max_in_flight, options.dispatch.max_queue), (10, 20));
-    assert_eq!((options.limits.max_body_bytes, options.max_memory), (1 << 20, 8 << 20));
-    assert_eq!(options.summary, SummaryFormat::Json);
+    assert_eq!(upstream.timeout, Duration::from_millis(500));
+    assert_eq!((upstream.max_in_flight, upstream.max_queue), (10, 20));
+    assert_eq!((shadow.max_body, live.max_memory), (1 << 20, 8 << 20));
+    assert_eq!(summary, SummaryFormat::Json);
 }
 
 #[test]
 fn replay_takes_a_file_and_a_speed() {
     let replay = |arguments: &str| match command(arguments).unwrap() {
-        Command::Replay(replay) => replay.into_options(),
+        Command::Replay(replay) => replay.into_config(),
         other => panic!("not `replay`: {other:?}"),
     };
-    let (replayed, options) = replay("replay --pcap x.pcap --shadow http://v2");
+    let (replayed, config, _) = replay("replay --pcap x.pcap --shadow http://v2");
     assert_eq!((replayed.input, replayed.speed), (Input::Path("x.pcap".into()), Speed::Times(1.0)));
-    assert_eq!((replayed.ports, options.max_memory, options.client.own_mark), (vec![], 256 << 20, 0));
-    let (replayed, options) = replay(
+    assert_eq!(
+        (replayed.ports, config.capture.max_memory, config.upstreams[0].own_mark),
+        (vec![], 256 << 20, 0)
+    );
+    let (replayed, config, summary) = replay(
         "replay --pcap - --shadow http://v2 --port 81 --port 80 --speed max --summary json --timeout 1s",
     );
     assert_eq!((replayed.input, replayed.speed), (Input::Stdin, Speed::Max));
-    assert_eq!((replayed.ports, options.summary), (vec![80, 81], SummaryFormat::Json));
-    assert_eq!(options.client.timeout, Duration::from_secs(1));
+    assert_eq!((replayed.ports, summary), (vec![80, 81], SummaryFormat::Json));
+    assert_eq!(config.upstreams[0].timeout, Duration::from_secs(1));
     for (text, speed) in [("10x", Speed::Times(10.0)), ("0.5X", Speed::Times(0.5)), ("MAX", Speed::Max)] {
         assert_eq!(text.parse(), Ok(speed));
     }
@@ -103,10 +109,6 @@ fn a_mistake_gets_one_line() {
         (
             "run --interface eth0 --port 80 --shadow v2:80".to_owned(),
             r#"--shadow: "v2:80" is no upstream URL: give one like http://petstore-v2:8080"#,
-        ),
-        (
-            "run --interface eth0 --port 80 --shadow https://v2".to_owned(),
-            "--shadow: https upstreams are not supported yet: give an http:// URL",
         ),
         (
             format!("{MINIMAL} --timeout 10"),

@@ -2,6 +2,10 @@
 //!
 //! What exists here is valid: names refer to something, patterns are compiled, limits are in their ranges.
 
+mod error;
+pub mod file;
+mod source;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::HeaderName;
@@ -11,6 +15,9 @@ use crate::{
     route::RouteOptions,
     shadow::{options::UpstreamOptions, policy::LoopGuard},
 };
+
+pub use error::ConfigError;
+pub use source::{ConfigSource, Overrides};
 
 /// Everything that `run` is told.
 #[derive(Clone, Debug)]

@@ -78,7 +78,7 @@ pub fn run(options: &TapOptions) -> Result<(), TapError> {
         let mut signals = Signals::listen().map_err(TapError::Start)?;
         drop(held);
         tokio::select! {
-            () = signals.next() => {}
+            _ = signals.next() => {}
             // An error is what is waited for: the other end was dropped.
             _ = over => {}
         }

@@ -1,21 +1,22 @@
 //! Programs and pipeline together, under random clients: retransmissions, reordering, early answers, bodies that look like
 //! requests, forged segments, late notes. Whatever happens, only what was sent as a request is delivered, whole and once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
+use bytes::Bytes;
 use proptest::{
     prelude::Rng as _,
     test_runner::{RngAlgorithm, TestRng},
 };
 use shadow_common::{
-    Counter,
+    Counter, FlowKey,
     tcp_flags::{ACK, FIN, RST, SYN},
 };
 use shadow_userspace::{
     budget::MemoryBudget,
     http::RequestHead,
-    ledger::{DropReason, Ledger, Outcome},
-    pipeline::{CapturedRequest, Pipeline, PipelineLimits, RequestSink, Sampler},
+    ledger::{DropReason, Ledger, Outcome, Ticket},
+    pipeline::{Admitted, CapturedRequest, Pipeline, PipelineLimits, RequestSink, Sampler},
 };
 
 use crate::{frame::Frame, harness::Kernel, talk::seq};
@@ -29,13 +30,36 @@ const REQUESTS: usize = 5;
 struct Delivered(BTreeMap<(String, Vec<u8>), usize>);
 
 impl RequestSink for Delivered {
-    fn admit(&self, _: &RequestHead) -> Result<(), DropReason> {
-        Ok(())
+    type Copies = Ticket;
+    type Stream = Infallible;
+
+    fn admit(&mut self, _head: &RequestHead, _flow: &FlowKey, ticket: Ticket) -> Option<Admitted<Ticket>> {
+        Some(Admitted { copies: ticket, max_body: usize::MAX, stream_above: None })
     }
 
-    fn deliver(&mut self, request: CapturedRequest) {
+    fn refuse(&mut self, ticket: Ticket, reason: DropReason) {
+        ticket.settle(Outcome::Dropped(reason));
+    }
+
+    fn deliver(&mut self, request: CapturedRequest, ticket: Ticket) {
         *self.0.entry((request.head.target().to_owned(), request.body.to_vec())).or_default() += 1;
-        request.ticket.settle(Outcome::Mirrored(200));
+        ticket.settle(Outcome::Mirrored(200));
+    }
+
+    fn begin(&mut self, _request: CapturedRequest, _ticket: Ticket) -> Option<Infallible> {
+        None
+    }
+
+    fn chunk(&mut self, stream: &mut Infallible, _bytes: Bytes) -> bool {
+        match *stream {}
+    }
+
+    fn end(&mut self, stream: Infallible, _trailers: Vec<(Bytes, Bytes)>) {
+        match stream {}
+    }
+
+    fn abort(&mut self, stream: Infallible, _reason: DropReason) {
+        match stream {}
     }
 }
 

@@ -7,8 +7,9 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::*;
 use crate::{
-    agent::{AgentError, Options, summary::Summary, supervise, tests},
+    agent::{AgentError, Told, summary::Summary, supervise, tests},
     capture::file::testing::{Captured, Tcp, pcap_file},
+    config::Config,
     shadow::testing::{Peer, assert_ledger, read_request, refusing},
 };
 
@@ -52,11 +53,11 @@ fn options(file: &TempFile, speed: Speed) -> ReplayOptions {
 
 async fn replay(
     replay: &ReplayOptions,
-    options: &Options,
-    signal: impl AsyncFnMut(),
+    config: &Config,
+    signal: impl AsyncFnMut() -> Told,
 ) -> (Summary, Result<(), AgentError>) {
     let source = Replay::open(replay).unwrap();
-    supervise(source, String::new(), None, options, signal).await.unwrap()
+    supervise(source, tests::place(), tests::setup(config), signal).await.unwrap()
 }
 
 #[tokio::test]
@@ -76,7 +77,7 @@ async fn the_spacing_is_the_captures() {
         arrivals
     });
     let (summary, end) =
-        replay(&options(&file, Speed::Times(2.0)), &tests::options(peer.upstream()), tests::never()).await;
+        replay(&options(&file, Speed::Times(2.0)), &tests::config(peer.upstream()), tests::never()).await;
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 4)]);
     let mut arrivals = arrivals.await.unwrap();
@@ -121,8 +122,9 @@ async fn at_full_speed_the_upstream_sets_the_pace() {
     // Years apart; more than the queue holds, and more bytes than there is memory for.
     let times: Vec<_> = (1..=100).map(|at| at * 99_999).collect();
     let file = requests("max", &times);
-    let mut agent = tests::options(slow.upstream());
-    (agent.dispatch.max_in_flight, agent.dispatch.max_queue, agent.max_memory) = (2, 3, 4 << 10);
+    let mut agent = tests::config(slow.upstream());
+    (agent.upstreams[0].max_in_flight, agent.upstreams[0].max_queue) = (2, 3);
+    agent.capture.max_memory = 4 << 10;
     let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 100)]);
@@ -140,8 +142,8 @@ async fn a_signal_ends_it_with_a_summary() {
         [("hour", &[0, 3_600_000][..], Speed::Times(1.0)), ("hung", &[0; 50][..], Speed::Max)]
     {
         let file = requests(name, times);
-        let mut agent = tests::options(hung.upstream());
-        (agent.dispatch.max_in_flight, agent.dispatch.max_queue) = (1, 1);
+        let mut agent = tests::config(hung.upstream());
+        (agent.upstreams[0].max_in_flight, agent.upstreams[0].max_queue) = (1, 1);
         agent.grace = Duration::from_millis(10);
         let soon = tests::once(tokio::time::sleep(Duration::from_millis(100)));
         let (summary, end) = replay(&options(&file, speed), &agent, soon).await;
@@ -157,7 +159,7 @@ async fn what_the_file_has_only_a_part_of_is_incomplete() {
     let part =
         Tcp { payload: b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", ..Tcp::default() };
     let file = file("part", &[(0, Tcp { seq: 0, ack: 0, flags: SYN, ..Tcp::default() }), (1, part)]);
-    let agent = tests::options(refusing().await);
+    let agent = tests::config(refusing().await);
     let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
     end.unwrap();
     assert_ledger(&summary.requests, &[("incomplete", 1)]);
@@ -171,7 +173,7 @@ async fn of_a_damaged_file_the_beginning_is_mirrored() {
     bytes.extend([0xff; 16]);
     fs::write(&file.0, bytes).unwrap();
     let (summary, end) =
-        replay(&options(&file, Speed::Max), &tests::options(peer.upstream()), tests::never()).await;
+        replay(&options(&file, Speed::Max), &tests::config(peer.upstream()), tests::never()).await;
     let line = end.unwrap_err().to_string();
     assert!(line.contains("makes no sense at byte"), "{line}");
     assert_ledger(&summary.requests, &[("mirrored", 1)]);
@@ -197,7 +199,7 @@ async fn a_lost_place_is_found_again() {
     }
     let file = file("lost", &packets);
     let (summary, end) =
-        replay(&options(&file, Speed::Max), &tests::options(peer.upstream()), tests::never()).await;
+        replay(&options(&file, Speed::Max), &tests::config(peer.upstream()), tests::never()).await;
     end.unwrap();
     assert_eq!(summary.file.unwrap().confirmed, 1, "{:?}", summary.file);
     let mut mirrored = Vec::new();
@@ -223,7 +225,7 @@ async fn time_is_the_captures() {
     let back = file("back", &[(7_200_000, other), (0, syn), (1, end), (2, other), (5, start)]);
     for (file, speed) in [(&slow, Speed::Times(0.001)), (&back, Speed::Times(1.0))] {
         let (summary, end) =
-            replay(&options(file, speed), &tests::options(peer.upstream()), tests::never()).await;
+            replay(&options(file, speed), &tests::config(peer.upstream()), tests::never()).await;
         end.unwrap();
         assert_ledger(&summary.requests, &[("mirrored", 1)]);
     }

@@ -4,12 +4,16 @@ use serde::{Serialize, Serializer};
 
 use shadow_common::COUNTERS;
 
-use super::{Summary, fields};
-use crate::capture::{KernelCounters, file::FileStats};
+use super::{Summary, by_status, dropped, failed, fields};
+use crate::{
+    capture::{KernelCounters, file::FileStats},
+    ledger::{CopySnapshot, Outcomes},
+};
 
 #[derive(Serialize)]
 struct Document {
     requests: Requests,
+    routes: Vec<Route>,
     kernel: Kernel,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<FileStats>,
@@ -22,13 +26,29 @@ struct Document {
 #[derive(Serialize)]
 struct Requests {
     seen: u64,
+    #[serde(flatten)]
+    outcomes: Account,
+    balanced: bool,
+    passed: Pairs,
+}
+
+/// The copies of one route for one upstream.
+#[derive(Serialize)]
+struct Route {
+    route: String,
+    upstream: String,
+    #[serde(flatten)]
+    outcomes: Account,
+}
+
+#[derive(Serialize)]
+struct Account {
     sampled: u64,
     mirrored: u64,
     mirrored_by_status: Pairs,
     failed: Pairs,
     dropped: Pairs,
     in_flight: u64,
-    balanced: bool,
 }
 
 #[derive(Serialize)]
@@ -67,14 +87,11 @@ impl Summary {
         let document = Document {
             requests: Requests {
                 seen: self.seen(),
-                sampled: self.requests.sampled,
-                mirrored: self.requests.mirrored(),
-                mirrored_by_status: Pairs(self.by_status().to_vec()),
-                failed: Pairs(self.failed()),
-                dropped: Pairs(self.dropped()),
-                in_flight: self.requests.in_flight(),
+                outcomes: (&*self.requests).into(),
                 balanced: self.balanced(),
+                passed: Pairs(self.passed()),
             },
+            routes: self.requests.copies.iter().map(Route::from).collect(),
             kernel: self.kernel.clone().unwrap_or_default().into(),
             file: self.file,
             flows: fields(&self.flows),
@@ -91,6 +108,29 @@ impl Summary {
         };
         // Strings, integers and finite floats under string keys: nothing that JSON can't say.
         serde_json::to_string(&document).unwrap_or_default()
+    }
+}
+
+impl From<&CopySnapshot> for Route {
+    fn from(copy: &CopySnapshot) -> Self {
+        Self {
+            route: copy.route.to_string(),
+            upstream: copy.upstream.to_string(),
+            outcomes: (&copy.outcomes).into(),
+        }
+    }
+}
+
+impl From<&Outcomes> for Account {
+    fn from(outcomes: &Outcomes) -> Self {
+        Self {
+            sampled: outcomes.sampled,
+            mirrored: outcomes.mirrored(),
+            mirrored_by_status: Pairs(by_status(outcomes).to_vec()),
+            failed: Pairs(failed(outcomes)),
+            dropped: Pairs(dropped(outcomes)),
+            in_flight: outcomes.in_flight(),
+        }
     }
 }
 

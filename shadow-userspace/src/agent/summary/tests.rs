@@ -4,7 +4,7 @@ use serde_json::Value;
 use shadow_common::COUNTERS;
 
 use super::*;
-use crate::ledger::{DropReason, FailReason, Ledger, Outcome};
+use crate::ledger::{DropReason, FailReason, Ledger, Outcome, PassReason};
 
 fn summary() -> Summary {
     let ledger = Ledger::new();
@@ -101,4 +101,39 @@ fn a_request_without_outcome_is_pointed_out() {
     assert!(summary.text().contains("1 sampled  NOT BALANCED"), "{}", summary.text());
     assert!(summary.json().contains("\"in_flight\":1,\"balanced\":false"));
     drop(open);
+}
+
+#[test]
+fn every_way_to_an_upstream_has_its_account() {
+    let ledger = Ledger::new();
+    let [one, two] = ["one", "two"].map(|upstream| ledger.account("pets", upstream));
+    for ticket in ledger.route(ledger.open(), [&one, &two]) {
+        ticket.settle(Outcome::Mirrored(200));
+    }
+    for ticket in ledger.route(ledger.open(), [&two]) {
+        ticket.settle(Outcome::Dropped(DropReason::RateLimit));
+    }
+    ledger.pass(ledger.open(), PassReason::NotDrawn);
+    let summary = Summary { requests: ledger.snapshot(), ..summary() };
+    let text = summary.text();
+    for line in [
+        "requests        9 seen, 3 sampled",
+        "  passed        1 (not_drawn 1)",
+        "routes          2 ways to an upstream",
+        "  pets to one   1 sampled, 1 mirrored, 0 failed, 0 dropped",
+        "  pets to two   2 sampled, 1 mirrored, 0 failed, 1 dropped",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} is not in\n{text}");
+    }
+    let json: Value = serde_json::from_str(&summary.json()).unwrap();
+    let routes = json["routes"].as_array().unwrap();
+    assert_eq!(
+        (routes.len(), &routes[1]["upstream"], &routes[1]["route"]),
+        (2, &"two".into(), &"pets".into())
+    );
+    assert_eq!((&routes[1]["sampled"], &routes[1]["dropped"]["rate_limit"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&json["requests"]["passed"]["not_drawn"], &json["requests"]["sampled"]),
+        (&1.into(), &3.into())
+    );
 }

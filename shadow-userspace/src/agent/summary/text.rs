@@ -5,13 +5,14 @@ use std::fmt::{Display, Write};
 use serde::Serialize;
 use shadow_common::{Counter, CounterKind};
 
-use super::{Summary, fields};
+use super::{Summary, by_status, dropped, failed, fields};
 use crate::{agent::progress::InMillis, capture::KernelCounters};
 
 impl Summary {
     pub(super) fn text(&self) -> String {
         let mut table = Table::default();
         self.add_requests(&mut table);
+        self.add_routes(&mut table);
         if let Some(kernel) = &self.kernel {
             add_kernel(&mut table, kernel);
         }
@@ -30,11 +31,33 @@ impl Summary {
         let requests = &self.requests;
         let verdict = if self.balanced() { "" } else { "  NOT BALANCED" };
         table.row("requests", format_args!("{} seen, {} sampled{verdict}", self.seen(), requests.sampled));
-        table.row("  mirrored", account(requests.mirrored(), self.by_status()));
-        table.row("  failed", account(requests.failed(), self.failed()));
-        table.row("  dropped", account(requests.dropped(), self.dropped()));
+        table.row("  mirrored", account(requests.mirrored(), by_status(requests)));
+        table.row("  failed", account(requests.failed(), failed(requests)));
+        table.row("  dropped", account(requests.dropped(), dropped(requests)));
         if requests.in_flight() > 0 {
             table.row("  in flight", requests.in_flight());
+        }
+        let passed = self.passed();
+        let sum: u64 = passed.iter().map(|(_, count)| count).sum();
+        if sum > 0 {
+            table.row("  passed", account(sum, passed));
+        }
+    }
+
+    /// Where copies went, if there was more than one way.
+    fn add_routes(&self, table: &mut Table) {
+        let copies = &self.requests.copies;
+        if copies.len() < 2 {
+            return;
+        }
+        table.row("routes", format_args!("{} ways to an upstream", copies.len()));
+        for copy in copies {
+            let of = &copy.outcomes;
+            let (sampled, mirrored, failed, dropped) = (of.sampled, of.mirrored(), of.failed(), of.dropped());
+            table.row(
+                &format!("  {} to {}", copy.route, copy.upstream),
+                format_args!("{sampled} sampled, {mirrored} mirrored, {failed} failed, {dropped} dropped"),
+            );
         }
     }
 }
