@@ -21,7 +21,7 @@ use crate::{
     agent::{capture_thread::CaptureGauges, reload::needs_restart, summary::seen, views},
     budget::MemoryBudget,
     capture::{Control, SampleRate, Usage},
-    config::Config,
+    config::{Config, ConfigSource},
     ledger::Ledger,
     shadow::{latency::Latency, mirror::Mirror},
 };
@@ -35,6 +35,21 @@ pub(crate) struct Origin {
     pub(crate) path: Option<PathBuf>,
     /// None: there is nothing to read again.
     pub(crate) load: Option<Load>,
+}
+
+impl Origin {
+    /// A file can be read again; what the command line said stays.
+    pub(crate) fn of(source: ConfigSource) -> Self {
+        let path = source.path.clone();
+        let load: Load = Box::new(move || {
+            let loaded = source.load().map_err(|error| error.to_string())?;
+            for note in &loaded.notes {
+                tracing::warn!("{note}");
+            }
+            Ok(loaded.config)
+        });
+        Self { load: path.is_some().then_some(load), path }
+    }
 }
 
 /// A handle on the running agent; cheap to clone.

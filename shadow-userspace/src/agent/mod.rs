@@ -27,7 +27,7 @@ use crate::{
     admin::{AdminError, Controlled as _, Listeners},
     agent::{
         capture_thread::CaptureThread,
-        handle::{Agent, Load, Origin, Parts},
+        handle::{Agent, Origin, Parts},
         plan::{announcement, dice, is_asked, live_options, live_sampler, upstreams},
         progress::Progress,
         replay::Replay,
@@ -36,7 +36,7 @@ use crate::{
     },
     budget::MemoryBudget,
     capture::{CaptureError, Control, Live, Usage},
-    config::{Config, ConfigError, ConfigSource},
+    config::Config,
     ledger::Ledger,
     pipeline::{Pipeline, PipelineLimits, Sampler},
     shadow::{
@@ -66,9 +66,6 @@ pub enum AgentError {
     /// Capturing can't start, or failed.
     #[error(transparent)]
     Capture(#[from] CaptureError),
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// The configuration can't run.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
@@ -83,23 +80,12 @@ pub enum AgentError {
     Panicked,
 }
 
-/// Mirrors what is captured live, until a signal or an error, then prints the summary. SIGHUP reads the source's file again.
-///
-/// # Errors
-/// If the configuration is wrong; or capturing can't start, or fails on the way.
-pub fn run(source: ConfigSource, summary: SummaryFormat) -> Result<(), AgentError> {
-    let config = source.load()?;
-    let path = source.path.clone();
-    let load = move || source.load().map_err(|error| error.lines.join("\n"));
-    let load = path.is_some().then(|| Box::new(load) as Load);
-    run_from(config, Origin { path, load }, summary)
-}
-
-/// Mirrors what is captured live, by a configuration that was read.
+/// Mirrors what is captured live, until a signal or an error, then prints the summary. SIGHUP reads the configuration again
+/// from where it came.
 ///
 /// # Errors
 /// If capturing can't start or fails on the way.
-pub(crate) fn run_from(config: Config, origin: Origin, summary: SummaryFormat) -> Result<(), AgentError> {
+pub(crate) fn run(config: Config, origin: Origin, summary: SummaryFormat) -> Result<(), AgentError> {
     let held = stop::hold()?;
     let runtime = runtime()?;
     let ledger = Ledger::new();

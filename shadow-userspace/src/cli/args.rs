@@ -1,23 +1,29 @@
 //! What the command line understands: clap's view of it, and the agent's options made from it.
 
+use std::str::FromStr as _;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    agent::SummaryFormat,
     capture::SampleRate,
     cli::{
+        check::CheckArgs,
         convert::ConvertArgs,
-        copies::Copies,
+        copies::{Copies, given},
         ctl::CtlArgs,
         doctor::DoctorArgs,
-        place::{Place, once_each, sorted},
+        place::Attach,
         replay::ReplayArgs,
         tap::TapArgs,
         values,
     },
-    config::{CaptureConfig, Config},
-    route::SampleKey,
-    shadow::connect::OWN_MARK,
+    config::{
+        ConfigSource,
+        file::{
+            Either, Scalar,
+            model::{Capture, Route},
+        },
+    },
 };
 
 /// Mirrors HTTP requests from a network interface to a second upstream, without touching the real traffic.
@@ -68,46 +74,67 @@ pub(super) enum Command {
     /// It talks to the agent's Unix socket, so it needs root, or to be the agent's user. The exit code is 1 if the agent
     /// refuses.
     Ctl(CtlArgs),
+
+    /// Say how a configuration file is understood, or all that is wrong with it.
+    ///
+    /// Touches nothing but the file. The exit code is 2 if anything is wrong.
+    Check(CheckArgs),
 }
 
 /// `run`'s arguments.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// Network interface that carries the requests, such as eth0; give it again for more interfaces
-    #[arg(long = "interface", value_name = "IF", required = true)]
+    #[arg(long = "interface", value_name = "IF", required_unless_present = "config")]
     interfaces: Vec<String>,
 
-    #[command(flatten)]
-    place: Place,
+    /// Network namespace of the interfaces, such as /run/netns/NAME or /proc/PID/ns/net [default: the agent's own]
+    #[arg(long, value_name = "PATH")]
+    netns: Option<String>,
+
+    /// Where to attach: TC alone unless XDP does no harm (auto), XDP in the driver, XDP in the stack, TC alone, or TC
+    /// by netlink filters, as on kernels before 6.6 (clsact) [default: auto]
+    #[arg(long, value_name = "MODE", value_enum)]
+    attach: Option<Attach>,
 
     /// Service port (1 to 65535) whose requests are mirrored; give it again for more ports
-    #[arg(long = "port", value_name = "P", required = true, value_parser = values::port)]
-    ports: Vec<u16>,
+    #[arg(
+        long = "port",
+        value_name = "P",
+        required_unless_present = "config",
+        value_parser = values::kept(values::port)
+    )]
+    ports: Vec<Scalar>,
 
-    /// Share of the requests that are mirrored, 0% to 100%, such as 5% or 0.25%
-    #[arg(long, value_name = "RATE", default_value = "100%")]
-    sample_rate: SampleRate,
+    /// Share of the requests that are mirrored, 0% to 100%, such as 5% or 0.25% [default: 100%]
+    #[arg(
+        long,
+        value_name = "RATE",
+        requires = "shadow",
+        value_parser = values::kept(SampleRate::from_str)
+    )]
+    sample_rate: Option<Scalar>,
 
     /// What the rate is a share of: of requests, or of connections or client addresses with all their requests
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    sample_by: By,
+    /// [default: request]
+    #[arg(long, value_name = "WHAT", value_enum, requires = "shadow")]
+    sample_by: Option<By>,
 
     /// Leave connections alone that were open before the agent, or that it lost its place in. Use it where clients may be
     /// hostile and requests are seen as they come in: one that pipelines could pass off a body as its first request
     #[arg(long)]
     only_new_connections: bool,
 
-    /// Ring buffer between kernel and agent: a power of two from 256KiB to 1GiB
-    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = values::ring_size)]
-    ring_size: u32,
+    /// Ring buffer between kernel and agent: a power of two from 256KiB to 1GiB [default: 16MiB]
+    #[arg(long, value_name = "BYTES", value_parser = values::kept(values::ring_size))]
+    ring_size: Option<Scalar>,
 
     #[command(flatten)]
-    pub(super) copies: Copies,
+    copies: Copies,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum By {
-    #[default]
     Request,
     Connection,
     ClientIp,
@@ -115,27 +142,23 @@ enum By {
 
 impl RunArgs {
     /// What is captured, and what is done with it.
-    pub(super) fn into_config(self) -> (Config, SummaryFormat) {
-        let capture = CaptureConfig {
-            interfaces: once_each(self.interfaces),
-            netns: self.place.netns,
-            ports: sorted(self.ports),
-            attach: self.place.attach.into(),
-            ring_bytes: self.ring_size,
-            only_new: self.only_new_connections,
-            max_flows: 0,
-            max_memory: 0,
+    pub(super) fn into_source(self) -> ConfigSource {
+        let capture = Capture {
+            interfaces: self.interfaces.into_iter().map(Scalar).collect::<Vec<_>>().into(),
+            netns: self.netns.map(Scalar),
+            ports: self.ports.into(),
+            attach: self.attach.as_ref().and_then(word),
+            ring_size: self.ring_size,
+            only_new_connections: given(self.only_new_connections),
+            ..Capture::default()
         };
-        self.copies.into_config(capture, self.sample_rate, self.sample_by.into(), OWN_MARK)
+        let sample_by = self.sample_by.as_ref().and_then(word).map(Either::Text);
+        let route = Route { sample_by, ..Route::default() };
+        ConfigSource { is_live: true, ..self.copies.into_source(capture, route, self.sample_rate) }
     }
 }
 
-impl From<By> for SampleKey {
-    fn from(by: By) -> Self {
-        match by {
-            By::Request => Self::Request,
-            By::Connection => Self::Connection,
-            By::ClientIp => Self::ClientIp,
-        }
-    }
+/// The word that the command line and the file have for a value.
+fn word(value: &impl ValueEnum) -> Option<Scalar> {
+    value.to_possible_value().map(|word| word.get_name().into())
 }

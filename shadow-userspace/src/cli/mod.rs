@@ -4,6 +4,7 @@
 //! for what goes wrong at run time. `--help` and `--version` are clap's own.
 
 mod args;
+mod check;
 mod convert;
 mod copies;
 mod ctl;
@@ -15,7 +16,7 @@ mod tap;
 mod usage;
 mod values;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{error::Error, ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
@@ -25,6 +26,7 @@ use crate::{
         args::{Cli, Command},
         usage::UsageError,
     },
+    config::{ConfigError, ConfigSource, Loaded},
 };
 
 /// Wrong usage, as the shell's own commands say it.
@@ -43,16 +45,16 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.command {
         Command::Run(arguments) => {
-            let log = arguments.copies.log.clone();
-            let (config, summary) = arguments.into_config();
-            let origin = Origin { path: None, load: None };
-            logged(log, || agent::run_from(config, origin, summary))
+            let source = arguments.into_source();
+            configured(&source.clone(), |loaded| {
+                agent::run(loaded.config, Origin::of(source), loaded.summary)
+            })
         }
         Command::Replay(arguments) => {
-            let log = arguments.copies.log.clone();
-            let (replay, config, summary) = arguments.into_config();
-            logged(log, || agent::replay(&replay, config, summary))
+            let (replay, source) = arguments.into_source();
+            configured(&source, |loaded| agent::replay(&replay, loaded.config, loaded.summary))
         }
+        Command::Check(arguments) => arguments.run(),
         Command::Tap(arguments) => {
             let log = arguments.log.clone();
             match arguments.into_options() {
@@ -66,8 +68,30 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Runs a command with its configuration, at the log level that it says.
+fn configured<E: Error>(source: &ConfigSource, command: impl FnOnce(Loaded) -> Result<(), E>) -> ExitCode {
+    let loaded = match source.load() {
+        Ok(loaded) => loaded,
+        Err(error) => return complain(&error),
+    };
+    logged(loaded.log.clone(), || {
+        for note in &loaded.notes {
+            tracing::warn!("{note}");
+        }
+        command(loaded)
+    })
+}
+
+/// All that is wrong with a configuration, a line each.
+fn complain(error: &ConfigError) -> ExitCode {
+    for line in error.lines() {
+        eprintln!("error: {line}");
+    }
+    ExitCode::from(USAGE)
+}
+
 /// Runs a command of the agent at a log level.
-fn logged<E: std::error::Error>(level: Option<String>, command: impl FnOnce() -> Result<(), E>) -> ExitCode {
+fn logged<E: Error>(level: Option<String>, command: impl FnOnce() -> Result<(), E>) -> ExitCode {
     if let Err(error) = logging::init(level.as_deref()) {
         return fail(&error, USAGE);
     }
@@ -87,7 +111,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     fail(&UsageError::from(error), USAGE)
 }
 
-fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+fn fail(error: &dyn Error, code: u8) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(code)
 }

@@ -3,11 +3,13 @@
 use clap::Args;
 
 use crate::{
-    agent::{ReplayOptions, Speed, SummaryFormat},
-    capture::{AttachMode, SampleRate, file::Input},
+    agent::{ReplayOptions, Speed},
+    capture::file::Input,
     cli::{copies::Copies, place::sorted, values},
-    config::{CaptureConfig, Config},
-    route::SampleKey,
+    config::{
+        ConfigSource,
+        file::model::{Capture, Route},
+    },
 };
 
 /// `replay`'s arguments.
@@ -27,25 +29,14 @@ pub(super) struct ReplayArgs {
     speed: Speed,
 
     #[command(flatten)]
-    pub(super) copies: Copies,
+    copies: Copies,
 }
 
 impl ReplayArgs {
     /// What is read, and what is done with it.
-    pub(super) fn into_config(self) -> (ReplayOptions, Config, SummaryFormat) {
-        let capture = CaptureConfig {
-            interfaces: Vec::new(),
-            netns: None,
-            ports: sorted(self.ports),
-            attach: AttachMode::default(),
-            ring_bytes: 0,
-            only_new: false,
-            max_flows: 0,
-            max_memory: 0,
-        };
-        let replay = ReplayOptions { input: self.pcap, ports: capture.ports.clone(), speed: self.speed };
+    pub(super) fn into_source(self) -> (ReplayOptions, ConfigSource) {
+        let replay = ReplayOptions { input: self.pcap, ports: sorted(self.ports), speed: self.speed };
         // Nothing is captured here, so no copy can come back; and a mark needs rights that nothing else needs.
-        let (config, summary) = self.copies.into_config(capture, SampleRate::ALL, SampleKey::Request, 0);
-        (replay, config, summary)
+        (replay, self.copies.into_source(Capture::default(), Route::default(), None))
     }
 }

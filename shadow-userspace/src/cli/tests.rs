@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     agent::{Speed, SummaryFormat},
     capture::{AttachMode, file::Input},
-    config::Config,
+    config::{AdminSocket, Config, ConfigSource},
+    route::SampleKey,
 };
 
 fn command(arguments: &str) -> Result<Command, UsageError> {
@@ -16,11 +17,16 @@ fn command(arguments: &str) -> Result<Command, UsageError> {
     Ok(Cli::try_parse_from(arguments).map_err(|error| UsageError::from(&error))?.command)
 }
 
-fn options(arguments: &str) -> Result<(Config, SummaryFormat), UsageError> {
+fn source(arguments: &str) -> Result<ConfigSource, UsageError> {
     match command(arguments)? {
-        Command::Run(run) => Ok(run.into_config()),
+        Command::Run(run) => Ok(run.into_source()),
         other => panic!("not `run`: {other:?}"),
     }
+}
+
+fn options(arguments: &str) -> Result<(Config, SummaryFormat), UsageError> {
+    let loaded = source(arguments)?.load().unwrap();
+    Ok((loaded.config, loaded.summary))
 }
 
 const MINIMAL: &str = "run --interface eth0 --port 8080 --shadow http://petstore-v2:8080";
@@ -72,7 +78,11 @@ fn everything_can_be_set() {
 #[test]
 fn replay_takes_a_file_and_a_speed() {
     let replay = |arguments: &str| match command(arguments).unwrap() {
-        Command::Replay(replay) => replay.into_config(),
+        Command::Replay(replay) => {
+            let (replay, source) = replay.into_source();
+            let loaded = source.load().unwrap();
+            (replay, loaded.config, loaded.summary)
+        }
         other => panic!("not `replay`: {other:?}"),
     };
     let (replayed, config, _) = replay("replay --pcap x.pcap --shadow http://v2");
@@ -117,6 +127,22 @@ fn a_mistake_gets_one_line() {
         (
             "run --interface eth0".to_owned(),
             "the following required arguments were not provided: --port <P> --shadow <URL>",
+        ),
+        (
+            format!("{MINIMAL} --admin localhost"),
+            r#"--admin: "localhost" is no address: give one with its port, such as 127.0.0.1:9900"#,
+        ),
+        (
+            format!("{MINIMAL} --host-suffix a/b"),
+            r#"--host-suffix: "a/b" can't end a host: give letters, digits, hyphens and dots, such as -shadow, or """#,
+        ),
+        (
+            "run --config x --sample-rate 5%".to_owned(),
+            "the following required arguments were not provided: --shadow <URL>",
+        ),
+        (
+            "run".to_owned(),
+            "the following required arguments were not provided: --interface <IF> --port <P> --shadow <URL>",
         ),
         (
             format!("{MINIMAL} --attach xdp"),
@@ -171,4 +197,93 @@ fn help_is_no_error_and_tells_units_and_defaults() {
         assert!(help.contains(words), "{words} is not in\n{help}");
     }
     assert!(!usage::is_help(&Cli::try_parse_from(["shadow-agent", "walk"]).unwrap_err()));
+}
+
+/// Every flag of `run`, a value for it, and the key that it is.
+const FLAGS: &[(&str, &str, &str)] = &[
+    ("interface", "eth7", "capture.interfaces"),
+    ("netns", "/run/netns/y", "capture.netns"),
+    ("port", "9", "capture.ports"),
+    ("attach", "tc", "capture.attach"),
+    ("ring-size", "1MiB", "capture.ring_size"),
+    ("only-new-connections", "", "capture.only_new_connections"),
+    ("max-flows", "7", "capture.max_flows"),
+    ("max-memory", "7MiB", "capture.max_memory"),
+    ("timeout", "7s", "defaults.timeout"),
+    ("max-in-flight", "7", "defaults.max_in_flight"),
+    ("max-queue", "7", "defaults.max_queue"),
+    ("max-rps", "7", "defaults.max_rps"),
+    ("max-body", "7KiB", "defaults.max_body"),
+    ("host-suffix", "-seven", "defaults.host_suffix"),
+    ("shadow", "https://seven", "routes.shadow.upstream"),
+    ("shadow-ca-file", "/seven.pem", "upstreams.https://petstore-v2.tls.ca_file"),
+    ("shadow-insecure", "", "upstreams.https://petstore-v2.tls.insecure"),
+    ("sample-rate", "7%", "routes.shadow.percentage"),
+    ("sample-by", "client-ip", "routes.sample_by"),
+    ("loop-header", "x-seven", "loop_header"),
+    ("safe-methods-only", "", "safe_methods_only"),
+    ("admin", "127.0.0.1:7", "admin.listen"),
+    ("admin-socket", "/seven.sock", "admin.socket"),
+    ("admin-token-file", "/seven", "admin.token_file"),
+    ("summary", "json", "summary"),
+    ("log", "debug", "log"),
+];
+
+/// The keys of a document that have values, with these.
+fn keys(value: &serde_json::Value, path: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            for (key, value) in map {
+                keys(value, &format!("{path}{dot}{key}"), found);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, path, found)),
+        scalar => found.push((path.to_owned(), scalar.to_string().trim_matches('"').to_owned())),
+    }
+}
+
+#[test]
+fn every_flag_has_its_key() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let flags: Vec<_> = run.get_arguments().filter_map(clap::Arg::get_long).collect();
+    for flag in &flags {
+        let known = ["help", "config"].contains(flag) || FLAGS.iter().any(|(name, ..)| name == flag);
+        assert!(known, "--{flag} has no key");
+    }
+    for &(flag, value, key) in FLAGS {
+        assert!(flags.contains(&flag), "--{flag} is none");
+        let needs_shadow = key.starts_with("routes") || key.starts_with("upstreams");
+        let shadow = if needs_shadow && flag != "shadow" { " --shadow https://petstore-v2" } else { "" };
+        let source = source(&format!("run --config x{shadow} --{flag} {value}")).unwrap();
+        let mut found = Vec::new();
+        keys(&serde_json::to_value(&source.overrides.0).unwrap(), "", &mut found);
+        let value = if value.is_empty() { "true" } else { value };
+        assert!(found.contains(&(key.to_owned(), value.to_owned())), "--{flag} {value}: {found:?}");
+    }
+}
+
+#[test]
+fn without_a_file_the_flags_are_a_whole_configuration() {
+    let (config, _) = options(&format!(
+        "{MINIMAL} --sample-rate 5% --sample-by client-ip --loop-header X-Copy --safe-methods-only --max-rps 9 \
+         --host-suffix -v2 --admin 127.0.0.1:9900 --admin-token-file /t --admin-socket off"
+    ))
+    .unwrap();
+    let (route, shadow) = (&config.routes[0], &config.routes[0].shadows[0]);
+    assert_eq!((route.name.as_str(), &route.sample_by), ("default", &SampleKey::ClientIp));
+    assert!(route.matches.is_empty());
+    assert_eq!(shadow.methods.as_ref().unwrap().len(), 3);
+    assert_eq!(shadow.upstream, "http://petstore-v2:8080");
+    assert_eq!(
+        (config.loop_guard.header.as_str(), config.loop_guard.suffixes.as_slice()),
+        ("x-copy", &["-v2".to_owned()][..])
+    );
+    assert_eq!(config.upstreams[0].max_rps.map(u32::from), Some(9));
+    assert_eq!(config.admin.socket, AdminSocket::Off);
+    assert!(config.admin.listen.is_some() && config.admin.token_file.is_some());
+    let (config, _) = options("run --interface eth0 --port 1 --shadow https://v2 --shadow-insecure").unwrap();
+    assert_eq!(config.upstreams.len(), 1);
+    assert!(config.upstreams[0].tls.insecure);
 }

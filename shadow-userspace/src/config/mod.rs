@@ -2,9 +2,14 @@
 //!
 //! What exists here is valid: names refer to something, patterns are compiled, limits are in their ranges.
 
+pub(crate) mod check;
 mod error;
 pub mod file;
+mod foreign;
+mod overrides;
+pub(crate) mod show;
 mod source;
+pub(crate) mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -17,7 +22,8 @@ use crate::{
 };
 
 pub use error::ConfigError;
-pub use source::{ConfigSource, Overrides};
+pub use overrides::Overrides;
+pub use source::{ConfigSource, Loaded};
 
 /// Everything that `run` is told.
 #[derive(Clone, Debug)]

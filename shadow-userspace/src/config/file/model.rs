@@ -137,8 +137,8 @@ section! {
         r#match: List<Match>,
         /// What requests share that are sampled alike.
         sample_by: Option<Either<SampleBy>>,
-        /// Where copies go; needed.
-        shadow: List<Shadow>,
+        /// Where copies go; needed. Empty: nowhere, and no later route is asked.
+        shadow: Option<List<Shadow, true>>,
     }
 }
 

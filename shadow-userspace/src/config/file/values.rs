@@ -58,32 +58,32 @@ fn plain(number: f64, text: &str) -> bool {
     text.len() <= 9 && text.contains('.') && number >= 0.001 && number.to_string() == text
 }
 
-/// One value or a list of them; never an empty list in a file.
+/// One value or a list of them; an empty list is refused unless it `MAY_BE_EMPTY`: who writes one may mean all or none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct List<T>(pub Vec<T>);
+pub struct List<T, const MAY_BE_EMPTY: bool = false>(pub Vec<T>);
 
-impl<T> Default for List<T> {
+impl<T, const E: bool> Default for List<T, E> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T> From<Vec<T>> for List<T> {
+impl<T, const E: bool> From<Vec<T>> for List<T, E> {
     fn from(items: Vec<T>) -> Self {
         Self(items)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+impl<'de, T: Deserialize<'de>, const E: bool> Deserialize<'de> for List<T, E> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_any(ListVisitor::<T, E>(PhantomData)).map(Self)
     }
 }
 
-struct ListVisitor<T>(PhantomData<T>);
+struct ListVisitor<T, const MAY_BE_EMPTY: bool>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+impl<'de, T: Deserialize<'de>, const MAY_BE_EMPTY: bool> Visitor<'de> for ListVisitor<T, MAY_BE_EMPTY> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,7 +103,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
-        if items.is_empty() {
+        if items.is_empty() && !MAY_BE_EMPTY {
             return Err(de::Error::custom("an empty list: name something, or leave the key out"));
         }
         Ok(items)
@@ -199,9 +199,12 @@ pub enum HeaderChange {
     Remove(List<Scalar>),
 }
 
-impl HeaderChanges {
-    /// The keys that it has.
-    pub const KEYS: &[&str] = &["set", "add", "remove"];
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum ChangeKey {
+    Set,
+    Add,
+    Remove,
 }
 
 impl Serialize for HeaderChanges {
@@ -235,12 +238,11 @@ impl<'de> Visitor<'de> for ChangesVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut changes = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            changes.push(match key.as_str() {
-                "set" => HeaderChange::Set(map.next_value()?),
-                "add" => HeaderChange::Add(map.next_value()?),
-                "remove" => HeaderChange::Remove(map.next_value()?),
-                _ => return Err(de::Error::unknown_field(&key, HeaderChanges::KEYS)),
+        while let Some(key) = map.next_key()? {
+            changes.push(match key {
+                ChangeKey::Set => HeaderChange::Set(map.next_value()?),
+                ChangeKey::Add => HeaderChange::Add(map.next_value()?),
+                ChangeKey::Remove => HeaderChange::Remove(map.next_value()?),
             });
         }
         Ok(changes)
