@@ -1,7 +1,41 @@
 //! What a copy holds before hyper writes it; `client` tests what arrives on the wire.
 
+mod envoy;
+mod policy;
+mod random;
+
+use http::HeaderName;
+use http_body_util::BodyExt as _;
+
 use super::*;
 use crate::shadow::{host::SUFFIX, testing::copy};
+
+/// What is sent: request line, headers, body and trailers, each header a line.
+fn sent(
+    raw: &str,
+    body: &str,
+    trailers: &[(&'static str, &'static str)],
+    policy: &CopyPolicy,
+) -> Result<String, CopyError> {
+    let trailers: Vec<_> = trailers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let (parts, body) = whole(&head(raw), body, &trailers, "192.0.2.7".parse().unwrap(), policy)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let body = runtime.block_on(body.collect()).unwrap();
+    let trailers = body.trailers().map(lines).unwrap_or_default();
+    let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+    Ok(format!("{} {}\n{}\n{body}{trailers}", parts.method, parts.uri, lines(&parts.headers)))
+}
+
+/// The same of a GET, without the loop header.
+fn get(target: &str, headers: &str, policy: &CopyPolicy) -> String {
+    let sent = sent(&format!("GET {target} HTTP/1.1\r\n{headers}\r\n"), "", &[], policy).unwrap();
+    sent.replace("x-shadow-copy: 1\n\n", "")
+}
+
+fn lines(headers: &HeaderMap) -> String {
+    headers.iter().map(|(name, value)| format!("{name}: {}\n", value.as_bytes().escape_ascii())).collect()
+}
 
 fn head(raw: &str) -> RequestHead {
     RequestHead::parse(Bytes::copy_from_slice(raw.as_bytes())).unwrap()
@@ -15,10 +49,7 @@ fn try_copy(raw: &str, body: &'static str) -> Result<Request<CopyBody>, CopyErro
 /// The copy's headers, one a line.
 fn headers(raw: &str) -> String {
     let copy = try_copy(raw, "").unwrap();
-    copy.headers()
-        .iter()
-        .map(|(name, value)| format!("{name}: {}\n", value.as_bytes().escape_ascii()))
-        .collect()
+    lines(copy.headers())
 }
 
 #[test]
@@ -84,5 +115,34 @@ fn copies_are_not_admitted_again() {
         ("GET http://a-shadow/ HTTP/1.1\r\nHost: a\r\n\r\n", false),
     ] {
         assert_eq!(admit(&head(raw), &LoopGuard::default()).is_ok(), admitted, "{raw}");
+    }
+}
+
+#[test]
+fn a_loop_is_told_by_the_configured_header_and_suffixes() {
+    let suffixes = vec!["-canary".to_owned(), "-v2".to_owned()];
+    let guard = LoopGuard { header: HeaderName::from_static("x-mirrored"), suffixes };
+    for (target, headers, admitted) in [
+        ("/", "Host: a-shadow\r\nX-Shadow-Copy: 1\r\n", true),
+        ("/", "Host: a-canary:80\r\n", false),
+        ("/", "Host: a-V2\r\n", false),
+        ("http://a-v2:80/", "Host: a\r\n", false),
+        ("/", "Host: a\r\nX-MIRRORED: 0\r\n", false),
+    ] {
+        let head = head(&format!("GET {target} HTTP/1.1\r\n{headers}\r\n"));
+        assert_eq!(admit(&head, &guard).is_ok(), admitted, "{target} {headers}");
+    }
+    let none = LoopGuard { suffixes: Vec::new(), ..LoopGuard::default() };
+    assert!(admit(&head("GET / HTTP/1.1\r\nHost: a-shadow\r\n\r\n"), &none).is_ok());
+}
+
+#[test]
+fn a_head_that_goes_before_its_body_keeps_the_announcement_of_trailers() {
+    for (framing, trailer) in [("Transfer-Encoding: chunked", Some("X-Sum")), ("Content-Length: 3", None)] {
+        let head = head(&format!("POST /a?b HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\n{framing}\r\n\r\n"));
+        let client = Ipv4Addr::LOCALHOST.into();
+        let parts = head_of_copy(&head, None, client, &CopyPolicy::default()).unwrap();
+        assert_eq!(parts.headers.get("trailer").map(|value| value.to_str().unwrap()), trailer);
+        assert_eq!((parts.uri.to_string().as_str(), parts.version), ("/a?b", http::Version::HTTP_11));
     }
 }

@@ -40,7 +40,7 @@ pub const URL_HEADERS: [&str; 6] = [
 
 impl Redaction {
     /// A header's or trailer's value without its secrets; `None`: it has none.
-    pub(super) fn value(&self, name: &HeaderName, value: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn value(&self, name: &HeaderName, value: &[u8]) -> Option<Vec<u8>> {
         if self.headers.contains(name) && !headers::is_reserved(name) {
             return Some(REDACTED.into());
         }
@@ -60,12 +60,11 @@ impl Redaction {
         redacted.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(target), Cow::Owned)
     }
 
+    /// No URL here has a fragment; if something stands where one would, it is read as a part of the query.
     fn url(&self, url: &[u8]) -> Option<Vec<u8>> {
         let (path, query) = url.split_at_checked(url.iter().position(|byte| *byte == b'?')? + 1)?;
-        let (query, fragment) =
-            query.split_at(query.iter().position(|byte| *byte == b'#').unwrap_or(query.len()));
         let query = pairs::redacted(query, pairs::QUERY, |name| self.is_secret_parameter(name))?;
-        Some([path, &query, fragment].concat())
+        Some([path, &query].concat())
     }
 
     fn is_secret_cookie(&self, name: &[u8]) -> bool {
