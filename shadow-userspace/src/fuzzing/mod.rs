@@ -8,9 +8,11 @@ mod capture;
 mod http1;
 mod log;
 mod pieces;
+mod redact;
 
 pub use capture::{capture_file as pcap, capture_file as pcapng};
 pub use http1::{requests as http1_requests, responses as http1_responses};
+pub use redact::redact;
 
 /// Takes any bytes; panics where something doesn't hold.
 pub type Target = fn(&[u8]);
@@ -23,6 +25,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pcap", pcap),
     ("pcapng", pcapng),
     ("reassembly", reassembly),
+    ("redact", redact),
 ];
 
 /// A frame's way to its TCP segment.
