@@ -59,16 +59,16 @@ fn value_at(pair: &[u8], other: u8, is_secret: impl Fn(&[u8]) -> bool) -> Option
         let name = part.iter().position(|byte| *byte == b'=')?;
         is_secret(part.get(..name)?).then_some(name + 1)
     };
-    let mut start = 0;
-    let mut in_parts = pair.split(|byte| *byte == other).find_map(|part| {
-        let at = secret(part).map(|at| start + at);
-        start += part.len() + 1;
-        at
-    });
-    if let Some(at) = secret(pair) {
-        in_parts = Some(at);
-    }
-    in_parts
+    let in_parts = || {
+        let mut start = 0;
+        pair.split(|byte| *byte == other).find_map(|part| {
+            let at = secret(part).map(|at| start + at);
+            start += part.len() + 1;
+            at
+        })
+    };
+    // For those who take `other` for a part of names the value begins at the first `=`, before all others.
+    secret(pair).or_else(in_parts)
 }
 
 /// Where a quoted string ends in `text`.

@@ -38,6 +38,7 @@ fn cookies_are_replaced_by_name() {
         ("a=1, session=x; c", "a=1, session=REDACTED; c"),
         ("session=\"x;y\"; a=1", "session=REDACTED; a=1"),
         ("session=\"x\\\";y\"; a=1", "session=REDACTED; a=1"),
+        ("session=\"x;y;z\"; a=1", "session=REDACTED; a=1"),
         ("session=\"x;y", "session=REDACTED"),
         ("session=\"x\"; a=1", "session=REDACTED; a=1"),
         ("a=\"1; session=x\"; c", "a=\"1; session=REDACTED; c"),
@@ -55,7 +56,7 @@ fn cookies_are_replaced_by_name() {
 
 #[test]
 fn parameters_are_replaced_by_their_decoded_name() {
-    let query = vec!["token".to_owned(), "a b".to_owned(), "ü[]".to_owned()];
+    let query = vec!["token".to_owned(), "a b".to_owned(), "ü[]".to_owned(), "e;f".to_owned()];
     let redaction = Redaction { query, ..Redaction::default() };
     for (target, redacted) in [
         ("/?token=x", "/?token=REDACTED"),
@@ -68,6 +69,7 @@ fn parameters_are_replaced_by_their_decoded_name() {
         // Readers that split at semicolons, and those that don't.
         ("/?c;token=x;y&d", "/?c;token=REDACTED&d"),
         ("/?c=1;token=x", "/?c=1;token=REDACTED"),
+        ("/?e;f=x&e=1;f=2&e%3Bf=x", "/?e;f=REDACTED&e=1;f=2&e%3Bf=REDACTED"),
         ("http://h/a?token=x#f", "http://h/a?token=REDACTED"),
         ("/#?token=x?", "/#?token=REDACTED"),
         ("/?c#&token=x", "/?c#&token=REDACTED"),
