@@ -204,3 +204,6 @@ impl Known {
         (LEFT_OUT * (1 << doublings)).min(LEFT_OUT_AT_MOST)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Uri, uri::Scheme};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -48,7 +48,14 @@ impl Peer {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
+    }
+
+    /// Runs `serve` on every connection that `listener` takes.
+    pub fn listening<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&accepted);
@@ -99,7 +106,7 @@ impl Peer {
 }
 
 /// One whole request as it stands on the wire; `None` at the connection's end.
-pub async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     while !is_whole(&bytes) {
         if stream.read_buf(&mut bytes).await? == 0 {

@@ -1,6 +1,13 @@
 //! What arrives at a real listener, and what its answers mean.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -17,6 +24,11 @@ use crate::{
     },
 };
 
+mod balance;
+mod hostile;
+mod streaming;
+mod tls;
+
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn options(upstream: Upstream) -> UpstreamOptions {
@@ -30,6 +42,18 @@ fn client(upstream: Upstream) -> ShadowClient {
 fn hasty(upstream: Upstream) -> ShadowClient {
     let timeout = Duration::from_millis(100);
     ShadowClient::new(&UpstreamOptions { timeout, ..options(upstream) }).unwrap()
+}
+
+/// A request's head with these header fields.
+fn head(method: &str, fields: &[(&'static str, &str)]) -> Parts {
+    let request = Request::builder().method(method).uri("/").header("host", "a");
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(()).unwrap().into_parts().0
+}
+
+/// A GET without a body, given a few seconds.
+async fn get(client: &ShadowClient) -> Outcome {
+    client.send(head("GET", &[]), CopyBody::sized(Bytes::new()), Duration::from_secs(5)).await
 }
 
 async fn send_with(

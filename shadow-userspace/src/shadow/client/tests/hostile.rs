@@ -1,0 +1,122 @@
+//! A v2 that floods, drips or never stops costs a copy its timeout at most, and bounded memory; kept connections.
+
+use std::sync::Mutex;
+
+use super::*;
+
+/// Counts the bytes that it could write, without end, after `first`.
+async fn flooding(first: &'static [u8], flood: &'static [u8]) -> (Peer, Arc<AtomicU64>) {
+    let written = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&written);
+    let peer = Peer::spawn(move |mut stream| {
+        let count = Arc::clone(&count);
+        async move {
+            read_request(&mut stream).await?;
+            stream.write_all(first).await?;
+            loop {
+                stream.write_all(flood).await?;
+                count.fetch_add(flood.len() as u64, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    (peer, written)
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_no_answer() {
+    for flood in [&b"X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"[..], &[b'a'; 1000]] {
+        let (peer, written) = flooding(b"HTTP/1.1 200 OK\r\nX: ", flood).await;
+        assert_eq!(get(&client(peer.upstream())).await, Outcome::Failed(FailReason::Protocol));
+        // What the sockets' buffers hold beside.
+        assert!(written.load(Ordering::Relaxed) < 32 << 20);
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_without_end_are_a_timeout() {
+    let (peer, _) = flooding(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await;
+    let began = Instant::now();
+    let client = client(peer.upstream());
+    let body = CopyBody::sized(Bytes::new());
+    let outcome = client.send(head("GET", &[]), body, Duration::from_millis(200)).await;
+    assert_eq!(outcome, Outcome::Failed(FailReason::Timeout));
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_a_timeout() {
+    let peer = Peer::spawn(|mut stream| async move {
+        read_request(&mut stream).await?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await?;
+        loop {
+            stream.write_all(b"x").await?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(get_within(&client(peer.upstream()), 200).await, Outcome::Failed(FailReason::Timeout));
+}
+
+async fn get_within(client: &ShadowClient, milliseconds: u64) -> Outcome {
+    let body = CopyBody::sized(Bytes::new());
+    client.send(head("GET", &[]), body, Duration::from_millis(milliseconds)).await
+}
+
+#[tokio::test]
+async fn a_thousand_copies_share_one_connection() {
+    let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let client = client(peer.upstream());
+    for _ in 0..1000 {
+        assert_eq!(get(&client).await, Outcome::Mirrored(200));
+    }
+    assert_eq!((peer.accepted(), client.connections(), client.open_connections()), (1, 1, 1));
+}
+
+/// Until no more than `count` connections are open.
+async fn until_open(client: &ShadowClient, count: usize) {
+    let limit = Instant::now() + Duration::from_secs(5);
+    while client.open_connections() > count {
+        assert!(Instant::now() < limit, "{} connections are open", client.open_connections());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn unused_connections_are_few_and_not_kept_for_long() {
+    let barrier = Arc::new(tokio::sync::Barrier::new(5));
+    let ends = Arc::new(Mutex::new(0));
+    let (meet, ended) = (Arc::clone(&barrier), Arc::clone(&ends));
+    let peer = Peer::spawn(move |mut stream| {
+        let (meet, ended) = (Arc::clone(&meet), Arc::clone(&ended));
+        async move {
+            read_request(&mut stream).await?;
+            meet.wait().await;
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
+            read_request(&mut stream).await?;
+            *ended.lock().unwrap() += 1;
+            Ok(())
+        }
+    })
+    .await;
+    let idle_timeout = Duration::from_millis(300);
+    let options = UpstreamOptions { idle_timeout, max_in_flight: 2, ..options(peer.upstream()) };
+    let client = ShadowClient::new(&options).unwrap();
+    let copies: Vec<_> = (0..5)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { get(&client).await })
+        })
+        .collect();
+    for copy in copies {
+        assert_eq!(copy.await.unwrap(), Outcome::Mirrored(204));
+    }
+    until_open(&client, 2).await;
+    assert_eq!(client.open_connections(), 2);
+    until_open(&client, 0).await;
+    let limit = Instant::now() + Duration::from_secs(5);
+    while *ends.lock().unwrap() < 5 {
+        assert!(Instant::now() < limit, "v2 doesn't see the ends");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
