@@ -120,7 +120,10 @@ impl Addresses {
             tokio::spawn(async move {
                 if let Some(resolver) = &inner.resolver {
                     let answer = resolver.resolve().await;
-                    inner.lock().update(answer, inner.refresh, Instant::now());
+                    let failed = inner.lock().update(answer, inner.refresh, Instant::now());
+                    if let Some(reason) = failed {
+                        tracing::warn!(name = resolver.name(), reason, "an upstream's name doesn't resolve");
+                    }
                 }
                 inner.resolving.send_replace(false);
             });
@@ -163,23 +166,26 @@ impl State {
         self.known.iter_mut().find(|known| known.address == address)
     }
 
-    fn update(&mut self, answer: io::Result<Vec<SocketAddr>>, refresh: Duration, now: Instant) {
-        let failed = match answer {
+    /// Takes a resolution's answer. Gives the reason if it failed and the one before didn't.
+    fn update(
+        &mut self,
+        answer: io::Result<Vec<SocketAddr>>,
+        refresh: Duration,
+        now: Instant,
+    ) -> Option<String> {
+        let reason = match answer {
             Ok(addresses) if !addresses.is_empty() => {
                 self.due = Some(now + refresh);
+                self.failing = false;
                 self.replace(&addresses);
-                None
+                return None;
             }
-            Ok(_) => Some("the name has no address".to_owned()),
-            Err(error) => Some(error.to_string()),
+            Ok(_) => "it has no address".to_owned(),
+            Err(error) => error.to_string(),
         };
-        if let Some(reason) = &failed {
-            self.due = Some(now + RETRY.min(refresh));
-            if !self.failing {
-                tracing::warn!(reason, known = self.known.len(), "an upstream's name doesn't resolve");
-            }
-        }
-        self.failing = failed.is_some();
+        self.due = Some(now + RETRY.min(refresh));
+        let before = std::mem::replace(&mut self.failing, true);
+        (!before).then_some(reason)
     }
 
     /// Of an address that stays, what is known about it stays.

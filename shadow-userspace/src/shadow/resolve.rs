@@ -9,6 +9,9 @@ pub(super) type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>
 
 /// Knows the addresses of one upstream. May fail, and may take as long as it likes.
 pub(super) trait Resolve: fmt::Debug + Send + Sync {
+    /// The name, for people.
+    fn name(&self) -> &str;
+
     /// Asks anew.
     fn resolve(&self) -> Answer;
 }
@@ -27,6 +30,10 @@ impl System {
 }
 
 impl Resolve for System {
+    fn name(&self) -> &str {
+        &self.host
+    }
+
     fn resolve(&self) -> Answer {
         let (host, port) = (self.host.clone(), self.port);
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })

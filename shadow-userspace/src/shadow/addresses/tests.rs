@@ -86,8 +86,9 @@ fn what_is_known_of_an_address_outlasts_a_resolution_and_old_ones_outlast_a_fail
     refuse(&mut state, 1, now);
     state.update(Ok(vec![address(3), address(1)]), Duration::from_secs(30), now);
     assert_eq!(pick(&mut state, now), [3, 1]);
-    for answer in [Ok(Vec::new()), Err(io::ErrorKind::NotFound.into())] {
-        state.update(answer, Duration::from_secs(30), now);
+    for (answer, first) in [(Ok(Vec::new()), true), (Err(io::ErrorKind::NotFound.into()), false)] {
+        let said = state.update(answer, Duration::from_secs(30), now);
+        assert_eq!(said.is_some(), first, "it is said once");
         assert_eq!((pick(&mut state, now), state.due), (vec![3, 1], Some(now + RETRY)));
     }
 }
@@ -97,6 +98,10 @@ fn what_is_known_of_an_address_outlasts_a_resolution_and_old_ones_outlast_a_fail
 struct Hangs(Arc<AtomicU64>);
 
 impl Resolve for Hangs {
+    fn name(&self) -> &str {
+        "v2.test"
+    }
+
     fn resolve(&self) -> Answer {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())

@@ -102,3 +102,40 @@ impl AsyncWrite for V2Stream {
         self.written(result, length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_read_also_when_v2_takes_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let open = Arc::new(AtomicUsize::new(0));
+        let mut stream = V2Stream::new(tcp, Arc::clone(&open));
+        let (mut v2, _) = listener.accept().await.unwrap();
+        stream.write_all(b"POST").await.unwrap();
+        v2.readable().await.unwrap();
+        v2.write_all(b"413").await.unwrap();
+        // With a byte unread, this resets the connection.
+        drop(v2);
+        for _ in 0..10_000 {
+            stream.write_all(b"body").await.unwrap();
+            if stream.deaf {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert!(stream.deaf, "the connection is reset");
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!((&answer, open.load(Ordering::Relaxed)), (b"413", 1));
+        drop(stream);
+        assert_eq!(open.load(Ordering::Relaxed), 0);
+    }
+}

@@ -14,6 +14,10 @@ type Zone = Arc<Mutex<Option<io::Result<Vec<SocketAddr>>>>>;
 struct FakeResolver(Zone);
 
 impl Resolve for FakeResolver {
+    fn name(&self) -> &str {
+        "v2.test"
+    }
+
     fn resolve(&self) -> Answer {
         let answer = match &*self.0.lock().unwrap() {
             Some(Ok(addresses)) => Ok(addresses.clone()),

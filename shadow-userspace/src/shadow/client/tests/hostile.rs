@@ -63,7 +63,7 @@ async fn get_within(client: &ShadowClient, milliseconds: u64) -> Outcome {
     client.send(head("GET", &[]), body, Duration::from_millis(milliseconds)).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_copies_share_one_connection() {
     let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     let client = client(peer.upstream());

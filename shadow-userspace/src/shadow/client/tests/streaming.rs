@@ -155,7 +155,7 @@ async fn read_head(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_comes_early_counts_and_ends_the_stream() {
     const REFUSAL: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
     for close in [true, false] {
