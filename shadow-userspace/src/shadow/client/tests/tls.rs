@@ -1,8 +1,8 @@
 //! TLS to real servers: whom the client believes, and what each failure counts as.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::{ServerConfig, crypto::ring};
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, crypto::ring, server::WebPkiClientVerifier};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject};
 use tempfile::NamedTempFile;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -25,14 +25,22 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), file: file(pem.as_bytes()) }
     }
 
-    /// A server with a certificate for these names, valid until this year.
-    fn server(&self, names: &[&str], until: i32) -> ServerConfig {
+    /// For these names, valid until this year.
+    fn certificate(
+        &self,
+        names: &[&str],
+        until: i32,
+    ) -> (CertificateDer<'static>, PrivatePkcs8KeyDer<'static>) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().unwrap();
-        let certificate: CertificateDer<'static> = params.signed_by(&key, &self.issuer).unwrap().into();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        (params.signed_by(&key, &self.issuer).unwrap().into(), key.serialize_der().into())
+    }
+
+    /// A server with a certificate for these names, valid until this year.
+    fn server(&self, names: &[&str], until: i32) -> ServerConfig {
+        let (certificate, key) = self.certificate(names, until);
         ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -162,6 +170,29 @@ async fn a_handshake_that_fails_is_a_failure_of_tls() {
     let peer = peer(config).await;
     let outcome = get(&tls_client(&peer, authority.trusted())).await;
     assert_eq!(outcome, Outcome::Failed(FailReason::Tls), "HTTP/2 alone");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_is_a_failure_of_tls() {
+    // In TLS 1.3 it says so only after the client has done its part.
+    let authority = Authority::new();
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = std::fs::read(authority.file.path()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let (certificate, key) = authority.certificate(&["127.0.0.1"], 4000);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![certificate], key.into())
+        .unwrap();
+    let peer = peer(config).await;
+    for _ in 0..10 {
+        let outcome = get(&tls_client(&peer, authority.trusted())).await;
+        assert_eq!(outcome, Outcome::Failed(FailReason::Tls));
+    }
 }
 
 #[tokio::test]
