@@ -121,6 +121,10 @@ fn a_mistake_gets_one_line() {
             r#"--shadow: "v2:80" is no upstream URL: give one like http://petstore-v2:8080"#,
         ),
         (
+            "run --interface eth0 --port 80 --shadow ftp://v2".to_owned(),
+            r#"--shadow: scheme "ftp" is not supported: give an http:// or https:// URL"#,
+        ),
+        (
             format!("{MINIMAL} --timeout 10"),
             r#"--timeout: "10" is no duration: give a whole number with a unit, such as 500ms, 10s or 2m"#,
         ),

@@ -55,7 +55,7 @@ fn wrong_arguments_get_one_line() {
         ("--sample-rate", "150%", "150%"),
         ("--sample-rate", "many", "many"),
         ("--shadow", "not a url", "not a url"),
-        ("--shadow", "https://v2:8080", "https"),
+        ("--shadow", "ftp://v2:8080", "ftp"),
         ("--port", "0", "0"),
         ("--port", "70000", "70000"),
         ("--attach", "xdp-magic", "xdp-magic"),
