@@ -93,3 +93,6 @@ impl Config {
         &self.loop_guard.header
     }
 }
+
+#[cfg(test)]
+mod tests;

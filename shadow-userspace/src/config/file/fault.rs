@@ -72,6 +72,16 @@ impl de::Error for Fault {
         Self::new("", message.to_string())
     }
 
+    /// Doesn't repeat what was given: it may be a secret.
+    fn invalid_type(given: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
+        let message = match given {
+            de::Unexpected::Map => "keys where a single value belongs",
+            de::Unexpected::Seq => "a list where it has no place",
+            _ => "a single value where keys belong",
+        };
+        Self::new("", message)
+    }
+
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
         let advice = nearest(key, known.iter().copied()).map_or_else(
             || format!("the keys here are {}", known.join(", ")),

@@ -54,7 +54,8 @@ impl Node {
             ));
         }
         let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! { max_depth: 64, max_nodes: 250_000 },
+            // Twice as deep as the keys go: each level takes a lot of stack.
+            budget: serde_saphyr::budget! { max_depth: 24, max_nodes: 250_000 },
             alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
             strict_booleans: true,
         };
@@ -97,7 +98,10 @@ impl Node {
 
     /// What it says in the file's terms.
     pub(in crate::config) fn read(&self) -> Result<Document, Fault> {
-        Document::deserialize(self)
+        Document::deserialize(self).map_err(|mut fault| {
+            fault.position.get_or_insert(self.position);
+            fault
+        })
     }
 
     /// Where the key of a path stands, or the nearest above it. What has keys of its own stands where its name does.
@@ -157,7 +161,15 @@ fn fault(error: &serde_saphyr::Error) -> Fault {
     options.snippets = serde_saphyr::SnippetMode::Off;
     let rendered = error.render_with_options(options);
     let message = rendered.lines().next().unwrap_or_default();
+    // Nor what only programmers can do about it.
     let message = message.split(" at line ").next().unwrap_or(message);
+    let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or(message);
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "an alias inside what it stands for"
+        }
+        _ => message,
+    };
     let place = error.location().filter(|location| location.line() > 0).map(position);
     Fault { path: String::new(), position: place, message: format!("no valid YAML: {message}") }
 }
