@@ -111,7 +111,7 @@ fn value_match(reader: &mut Reader, section: &ValueSection, path: &str) -> Optio
     let value = match (&section.present, &section.exact, &section.prefix, &section.regex) {
         (Some(present), None, None, None) => {
             let present = reader.read(&at("present"), present, values::flag)?;
-            return Some((ValueMatch::Present, invert != !present));
+            return Some((ValueMatch::Present, invert == present));
         }
         (None, Some(exact), None, None) => ValueMatch::Exact(exact.0.clone()),
         (None, None, Some(prefix), None) => ValueMatch::Prefix(prefix.0.clone()),

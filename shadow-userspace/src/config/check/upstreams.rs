@@ -58,7 +58,7 @@ impl Upstreams {
             return None;
         };
         let url: Upstream = reader.read(&format!("{path}.url"), url, str::parse)?;
-        let is_https = url.to_string().starts_with("https:");
+        let is_https = url.is_tls();
         let mut options = self.options(reader, url, path, Some(section));
         name.clone_into(&mut options.name);
         options.tls = tls(reader, &section.tls, &format!("{path}.tls"), is_https);
@@ -204,16 +204,20 @@ fn tls(reader: &mut Reader, section: &Tls, path: &str, is_https: bool) -> TlsOpt
         );
     }
     let at = |key: &str| format!("{path}.{key}");
-    let mut options = TlsOptions::default();
-    options.ca_file = reader.optional(&at("ca_file"), section.ca_file.as_ref(), values::path);
-    options.server_name = reader.optional(&at("server_name"), section.server_name.as_ref(), |text| {
-        rustls_pki_types::ServerName::try_from(text).map(|_| text.to_owned()).map_err(|_| {
-            format!("{text:?} is no name of a server: give a host name such as petstore, or an address")
-        })
-    });
+    let mut options = TlsOptions {
+        ca_file: reader.optional(&at("ca_file"), section.ca_file.as_ref(), values::path),
+        server_name: reader.optional(&at("server_name"), section.server_name.as_ref(), server_name),
+        insecure: false,
+    };
     reader.set(&mut options.insecure, &at("insecure"), section.insecure.as_ref(), values::flag);
     if options.insecure && options.ca_file.is_some() {
         reader.fault(at("insecure"), "any certificate is taken, so ca_file has no use: give one of them");
     }
     options
+}
+
+fn server_name(text: &str) -> Result<String, String> {
+    rustls_pki_types::ServerName::try_from(text).map(|_| text.to_owned()).map_err(|_| {
+        format!("{text:?} is no name of a server: give a host name such as petstore, or an address")
+    })
 }
