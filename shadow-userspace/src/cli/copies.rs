@@ -1,7 +1,7 @@
 //! What is done with copies: what `run` and `replay` are told alike.
 //!
-//! Every flag is a key of the configuration file, and replaces what the file says. So the flags become a document too, and
-//! what they mean is read where the file's keys are.
+//! Every flag is a key of the configuration file, and replaces what the file says. So the flags become a document too,
+//! and what they mean is read where the file's keys are.
 
 use std::path::PathBuf;
 
@@ -23,8 +23,8 @@ use crate::{
 /// The arguments that both have.
 #[derive(Debug, Args)]
 pub(super) struct Copies {
-    /// Configuration file: YAML of the agent's own, or documents of Gloo, Istio or the Gateway API; the flags replace what
-    /// it says
+    /// Configuration file: YAML of the agent's own, or documents of Gloo, Istio or the Gateway API; the flags replace
+    /// what it says
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 

@@ -29,8 +29,8 @@ impl Overrides {
     pub(super) fn apply(&self, document: &mut Document) -> Result<(), Fault> {
         let Self(said) = self;
         if !said.routes.0.is_empty() && !document.routes.0.is_empty() {
-            let message = "the file has routes, so --shadow, --sample-rate and --sample-by have none to be for: leave them \
-                           out, or the routes";
+            let message = "the file has routes, so --shadow, --sample-rate and --sample-by have none to be for: leave \
+                           them out, or the routes";
             return Err(Fault::new("routes", message));
         }
         replace!(document.capture, said.capture, interfaces netns ports attach ring_size only_new_connections);

@@ -255,8 +255,8 @@ section! {
 }
 
 section! {
-    /// The keys of [`Upstream`] but `url` and `tls`, and those of [`Shadow`] but `upstream` and `percentage`. What both have
-    /// is the upstreams'.
+    /// The keys of [`Upstream`] but `url` and `tls`, and those of [`Shadow`] but `upstream` and `percentage`. What both
+    /// have is the upstreams'.
     Defaults {
         /// See [`Upstream`].
         timeout: Option<Scalar>,
