@@ -19,6 +19,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target's name, and what it calls.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("config", config),
     ("http1_requests", http1_requests),
     ("http1_responses", http1_responses),
     ("packet_headers", packet_headers),
@@ -27,6 +28,18 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("reassembly", reassembly),
     ("redact", redact),
 ];
+
+/// A configuration file.
+///
+/// # Panics
+/// If what is told about it isn't in lines.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Err(error) = crate::config::ConfigSource::default().parse("shadow.yaml", text) {
+        assert!(!error.lines().is_empty());
+        assert!(error.lines().iter().all(|line| !line.contains(char::is_control)), "{error:?}");
+    }
+}
 
 /// A frame's way to its TCP segment.
 ///
