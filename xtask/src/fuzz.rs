@@ -85,11 +85,11 @@ fn targets(fuzz: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The longest input worth trying, in bytes. Files have headers before the first packet.
+/// The longest input worth trying, in bytes. Files have headers before the first packet, or many keys.
 fn max_len(target: &str) -> u32 {
     match target {
         "reassembly" => 256,
-        "pcap" | "pcapng" => 4096,
+        "config" | "pcap" | "pcapng" => 4096,
         _ => 1024,
     }
 }
