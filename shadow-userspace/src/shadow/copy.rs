@@ -106,6 +106,16 @@ pub fn head_of_copy(head: &RequestHead, client: IpAddr, policy: &CopyPolicy) -> 
     parts(head, Trailers::ToCome, client, policy, None)
 }
 
+/// A whole body without its secrets, for fuzzing. If it isn't the same any more, the head must be made by [`whole`].
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn redact_body(
+    head: &RequestHead,
+    body: Bytes,
+    redaction: &Redaction,
+) -> Result<Bytes, DropReason> {
+    Ok(redact::body::redacted(head, &body, redaction)?.unwrap_or(body))
+}
+
 /// Whether a body with this head must be whole before any of it is sent, since there may be secrets in it.
 #[must_use]
 pub fn reads_body(head: &RequestHead, redaction: &Redaction) -> bool {

@@ -158,7 +158,7 @@ fn copies() {
         headers: vec![name("authorization")],
         cookies: vec!["session".to_owned()],
         query: vec!["token".to_owned()],
-        json: vec!["/a~1b".to_owned(), "/c".to_owned()],
+        json: vec!["/a~1b".parse().unwrap(), "/c".parse().unwrap()],
     };
     assert_eq!(*first.policy.redaction, redaction);
 

@@ -4,11 +4,13 @@ mod envoy;
 mod policy;
 mod random;
 
-use http::HeaderName;
+use std::net::Ipv4Addr;
+
+use http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt as _;
 
 use super::*;
-use crate::shadow::{host::SUFFIX, testing::copy};
+use crate::shadow::{host::SUFFIX, policy::HostRule, testing::copy};
 
 /// What is sent: request line, headers, body and trailers, each header a line.
 fn sent(
@@ -141,7 +143,7 @@ fn a_head_that_goes_before_its_body_keeps_the_announcement_of_trailers() {
     for (framing, trailer) in [("Transfer-Encoding: chunked", Some("X-Sum")), ("Content-Length: 3", None)] {
         let head = head(&format!("POST /a?b HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\n{framing}\r\n\r\n"));
         let client = Ipv4Addr::LOCALHOST.into();
-        let parts = head_of_copy(&head, None, client, &CopyPolicy::default()).unwrap();
+        let parts = head_of_copy(&head, client, &CopyPolicy::default()).unwrap();
         assert_eq!(parts.headers.get("trailer").map(|value| value.to_str().unwrap()), trailer);
         assert_eq!((parts.uri.to_string().as_str(), parts.version), ("/a?b", http::Version::HTTP_11));
     }

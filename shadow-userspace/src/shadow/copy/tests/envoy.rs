@@ -127,7 +127,7 @@ fn forwarded_for_is_appended() {
     }
     for (client, shown) in [("::ffff:192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::1")] {
         let head = head("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        let parts = head_of_copy(&head, None, client.parse().unwrap(), &policy).unwrap();
+        let parts = head_of_copy(&head, client.parse().unwrap(), &policy).unwrap();
         assert_eq!(parts.headers["x-forwarded-for"], shown);
     }
     let internal = CopyPolicy { headers: vec![Set(name("x-envoy-internal"), value("true"))], ..policy };
