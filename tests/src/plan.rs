@@ -37,21 +37,38 @@ pub struct Plan {
     pub name: String,
     /// The Host header.
     pub host: String,
-    /// The largest body.
-    pub max_body: usize,
+    /// What the bodies are.
+    pub bodies: Bodies,
+}
+
+/// Which bodies requests have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bodies {
+    /// None: GETs.
+    None,
+    /// Of 0 B to 1 MiB, framed in every way; half of the requests are GETs.
+    Mixed,
+    /// Of this size, with their length; every second request is a GET.
+    Even(usize),
 }
 
 impl Plan {
     /// GET and POST with bodies of 0 B to 1 MiB for this Host.
     #[must_use]
     pub fn mixed(name: &str, host: &str) -> Self {
-        Self { name: name.to_owned(), host: host.to_owned(), max_body: 1 << 20 }
+        Self { name: name.to_owned(), host: host.to_owned(), bodies: Bodies::Mixed }
     }
 
     /// GETs without a body.
     #[must_use]
     pub fn light(name: &str, host: &str) -> Self {
-        Self { name: name.to_owned(), host: host.to_owned(), max_body: 0 }
+        Self { name: name.to_owned(), host: host.to_owned(), bodies: Bodies::None }
+    }
+
+    /// GETs, and as many POSTs of 16 KiB.
+    #[must_use]
+    pub fn even(name: &str, host: &str) -> Self {
+        Self { name: name.to_owned(), host: host.to_owned(), bodies: Bodies::Even(16 << 10) }
     }
 
     /// The name of a request, which is in its target and in a header.
@@ -85,37 +102,40 @@ impl Plan {
             4 => ("PUT", Framing::Length),
             _ => ("POST", Framing::Length),
         };
-        let light = self.max_body == 0;
-        let (method, framing) = if light { ("GET", Framing::None) } else { (method, framing) };
-        let body = if framing == Framing::None { Vec::new() } else { self.body(&mut random) };
+        let (method, framing) = match self.bodies {
+            Bodies::Mixed => (method, framing),
+            Bodies::Even(_) if !number.is_multiple_of(2) => ("POST", Framing::Length),
+            Bodies::None | Bodies::Even(_) => ("GET", Framing::None),
+        };
+        let body = match (framing, self.bodies) {
+            (Framing::None, _) => Vec::new(),
+            (_, Bodies::Even(size)) => random.bytes(size),
+            _ => mixed_body(&mut random),
+        };
         let target = format!("/items/{id}?page={}&q=a%20b", random.draw() % 100);
         Sent { method: method.to_owned(), target, headers, framing, body }
     }
+}
 
-    /// Mostly small, a few as large as may be, sizes around those of segments and buffers included.
-    fn body(&self, random: &mut Random) -> Vec<u8> {
-        let size = match random.draw() % 32 {
-            0..4 => 0,
-            4..16 => random.draw() % 2_000,
-            16..20 => 1_448 - 4 + random.draw() % 8,
-            20..26 => random.draw() % 32_768,
-            26..30 => 65_536 - 4 + random.draw() % 8,
-            30 => random.draw() % (1 << 20),
-            _ => 1 << 20,
-        };
-        let size = usize::try_from(size).unwrap_or(0).min(self.max_body);
-        let mut body = Vec::with_capacity(size + 8);
-        while body.len() < size {
-            body.extend_from_slice(&random.draw().to_le_bytes());
-        }
-        body.truncate(size);
-        // Some bodies look like a request, at their start and so at the start of a segment.
-        let decoy = b"GET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n";
-        if random.draw().is_multiple_of(8) && size >= decoy.len() {
-            body[..decoy.len()].copy_from_slice(decoy);
-        }
-        body
+/// Mostly small, a few as large as may be, sizes around those of segments and buffers included.
+fn mixed_body(random: &mut Random) -> Vec<u8> {
+    let size = match random.draw() % 32 {
+        0..4 => 0,
+        4..16 => random.draw() % 2_000,
+        16..20 => 1_448 - 4 + random.draw() % 8,
+        20..26 => random.draw() % 32_768,
+        26..30 => 65_536 - 4 + random.draw() % 8,
+        30 => random.draw() % (1 << 20),
+        _ => 1 << 20,
+    };
+    let size = usize::try_from(size).unwrap_or(0);
+    let mut body = random.bytes(size);
+    // Some bodies look like a request, at their start and so at the start of a segment.
+    let decoy = b"GET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n";
+    if random.draw().is_multiple_of(8) && size >= decoy.len() {
+        body[..decoy.len()].copy_from_slice(decoy);
     }
+    body
 }
 
 impl Sent {
