@@ -1,16 +1,20 @@
 //! The agent, as operators run it: `shadow-agent run` in the gateway's namespace.
 
-use std::{collections::BTreeMap, env, path::PathBuf, process::ExitStatus, time::Duration};
+mod control;
+mod summary;
+
+use std::{env, path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     child::Child,
     lab::{NIC, PORT},
     netns::Namespace,
 };
+pub use control::{Memory, http};
+pub use summary::{Requests, Summary};
 
 /// How long attaching may take: the kernel verifies the programs.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -32,6 +36,8 @@ pub struct Options {
     pub interfaces: Vec<String>,
     /// The service port.
     pub port: u16,
+    /// The configuration file; none: `shadow` and `sample_rate` say what is copied.
+    pub config: Option<PathBuf>,
     /// v2's URL.
     pub shadow: String,
     /// The sample rate as it is typed.
@@ -46,15 +52,28 @@ impl Options {
     /// Everything to this upstream, from the gateway's NIC.
     #[must_use]
     pub fn to(shadow: impl ToString) -> Self {
+        Self::url(&format!("http://{}", shadow.to_string()))
+    }
+
+    /// The same, to a URL.
+    #[must_use]
+    pub fn url(shadow: &str) -> Self {
         Self {
             binary: None,
             interfaces: vec![NIC.to_owned()],
             port: PORT,
-            shadow: format!("http://{}", shadow.to_string()),
+            config: None,
+            shadow: shadow.to_owned(),
             sample_rate: "100%".to_owned(),
             attach: "tc".to_owned(),
             more: Vec::new(),
         }
+    }
+
+    /// What a configuration file says, from the gateway's NIC.
+    #[must_use]
+    pub fn file(config: impl Into<PathBuf>) -> Self {
+        Self { config: Some(config.into()), ..Self::url("") }
     }
 
     /// The same on other interfaces.
@@ -114,7 +133,10 @@ impl Agent {
         let mut command = namespace.command(binary);
         command.args(["run", "--port", &options.port.to_string()]);
         command.args(options.interfaces.iter().flat_map(|interface| ["--interface", interface]));
-        command.args(["--shadow", &options.shadow, "--sample-rate", &options.sample_rate]);
+        match &options.config {
+            Some(config) => command.arg("--config").arg(config),
+            None => command.args(["--shadow", &options.shadow, "--sample-rate", &options.sample_rate]),
+        };
         command.args(["--attach", &options.attach, "--summary", "json"]).args(&options.more);
         let process = Child::spawn("shadow-agent", &mut command)?;
         process.stderr().wait_for("attached", START_LIMIT).context("shadow-agent did not attach")?;
@@ -179,66 +201,5 @@ impl Agent {
             bail!("shadow-agent ended by itself, {status}:\n{}", self.log().join("\n"));
         }
         Ok(status)
-    }
-}
-
-/// What the agent prints at its end.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Summary {
-    /// The ledger of requests.
-    pub requests: Requests,
-    /// The kernel's counters, and whether they add up.
-    pub kernel: BTreeMap<String, serde_json::Value>,
-    /// Latency and connections of v2.
-    pub shadow: serde_json::Value,
-    /// How it was attached.
-    pub attachment: serde_json::Value,
-    /// What else it says.
-    #[serde(flatten)]
-    pub more: BTreeMap<String, serde_json::Value>,
-}
-
-/// The ledger: `sampled == mirrored + failed + dropped + in_flight`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Requests {
-    /// Requests that the agent decoded.
-    pub seen: u64,
-    /// Those taken into the sample.
-    pub sampled: u64,
-    /// Those that v2 answered.
-    pub mirrored: u64,
-    /// The same by the class of v2's status.
-    #[serde(default)]
-    pub mirrored_by_status: BTreeMap<String, u64>,
-    /// Those that v2 did not answer, by reason.
-    pub failed: BTreeMap<String, u64>,
-    /// Those that were not sent, by reason.
-    pub dropped: BTreeMap<String, u64>,
-    /// Those without an outcome.
-    pub in_flight: u64,
-    /// Whether the agent says that it adds up.
-    pub balanced: bool,
-}
-
-impl Summary {
-    /// Whether requests and kernel counters add up: as the agent says, and by our own sum.
-    #[must_use]
-    pub fn balances(&self) -> bool {
-        let requests = &self.requests;
-        let outcomes = requests.mirrored + self.failed() + self.dropped() + requests.in_flight;
-        let kernel = self.kernel.get("balanced").and_then(serde_json::Value::as_bool);
-        requests.balanced && requests.sampled == outcomes && kernel == Some(true)
-    }
-
-    /// All failures.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.requests.failed.values().sum()
-    }
-
-    /// All drops.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.requests.dropped.values().sum()
     }
 }
