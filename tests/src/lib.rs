@@ -3,6 +3,7 @@
 //!
 //! Read [`lab`] first, then [`service`] and [`load`], then [`scene`] and [`agent`]; [`compare`] is the judge, [`demo`] the
 //! report. [`foreign`] and [`tunnel`] are what an agent may meet: programs of others, and devices without Ethernet.
+//! [`fault`] is what can be wrong with v2, [`dns`] gives it a name, [`certificates`] are for one that speaks TLS.
 //! [`mod@bench`] measures.
 //!
 //! Capture files: [`packets`] builds them with every fault that a capture may have, [`tshark`] says what others read in
@@ -11,9 +12,12 @@
 pub mod agent;
 pub mod attached;
 pub mod bench;
+pub mod certificates;
 pub mod child;
 pub mod compare;
 pub mod demo;
+pub mod dns;
+pub mod fault;
 pub mod fnv;
 pub mod foreign;
 pub mod interrupt;

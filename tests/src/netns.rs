@@ -19,6 +19,8 @@ use nix::{
 const PREFIX: &str = "shadow-";
 /// Where `ip netns` keeps the names.
 const DIRECTORY: &str = "/run/netns";
+/// Where `ip netns exec` finds files that a namespace's programs see in place of those in /etc.
+const ETC: &str = "/etc/netns";
 
 /// Whether this process is ending and may make nothing more.
 static ENDING: Mutex<bool> = Mutex::new(false);
@@ -71,6 +73,17 @@ impl Namespace {
         Ok(())
     }
 
+    /// The file /etc/`name` as the namespace's programs see it that start from now on.
+    ///
+    /// # Errors
+    /// It can't be written, or [`remove_own`] was called.
+    pub fn etc(&self, name: &str, text: &str) -> Result<()> {
+        let _creating = creating()?;
+        let directory = Path::new(ETC).join(&self.name);
+        fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+        fs::write(directory.join(name), text).with_context(|| format!("write {name} of {}", self.name))
+    }
+
     /// A command that will run in it.
     #[must_use]
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
@@ -113,6 +126,7 @@ fn remove(name: &str) {
         }
     }
     let _ = ip(&["netns", "delete", name]);
+    let _ = fs::remove_dir_all(Path::new(ETC).join(name));
 }
 
 /// Deletes the namespaces and directories of labs whose process is gone.
@@ -133,7 +147,7 @@ fn remove_those(condemned: impl Fn(u32) -> bool) {
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| owner(name).is_some_and(&condemned)).collect()
     };
-    for name in names(Path::new(DIRECTORY)) {
+    for name in [DIRECTORY, ETC].into_iter().flat_map(|directory| names(Path::new(directory))) {
         remove(&name);
     }
     for name in names(&std::env::temp_dir()) {

@@ -14,7 +14,7 @@ use crate::{
     lab::{Family, Lab, PORT},
     netns::Namespace,
     nginx::{BEHIND, Nginx},
-    service::{Received, read_record},
+    service::{INCOMPLETE, Received, read_record},
 };
 
 /// Namespaces, v1 and v2.
@@ -43,7 +43,7 @@ pub struct Service {
     record: PathBuf,
     /// nginx, if it is in front.
     pub nginx: Option<Nginx>,
-    _process: Child,
+    process: Child,
 }
 
 impl Scene {
@@ -94,10 +94,33 @@ impl Service {
         shadow_lab: &Path,
         address: SocketAddr,
     ) -> Result<Self> {
+        Self::with(lab, namespace, name, shadow_lab, address, &[])
+    }
+
+    /// The same with more arguments, as `shadow-lab serve` takes them.
+    ///
+    /// # Errors
+    /// It doesn't listen.
+    pub fn with(
+        lab: &Lab,
+        namespace: &Namespace,
+        name: &str,
+        shadow_lab: &Path,
+        address: SocketAddr,
+        more: &[&str],
+    ) -> Result<Self> {
         let record = lab.directory().join(format!("{name}.jsonl"));
-        let more = ["--record", &record.display().to_string()];
+        let path = record.display().to_string();
+        let more = [&["--record", &path], more].concat();
         let process = serve(lab, namespace, shadow_lab, &[address], &more)?;
-        Ok(Self { record, nginx: None, _process: process })
+        Ok(Self { record, nginx: None, process })
+    }
+
+    /// The requests whose body didn't come to its end: a line for each.
+    #[must_use]
+    pub fn incomplete(&self) -> Vec<String> {
+        let said = self.process.stderr().all();
+        said.into_iter().filter(|line| line.starts_with(INCOMPLETE)).collect()
     }
 
     /// What it has received so far.

@@ -19,7 +19,17 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
 
 use crate::fnv::Fnv;
 
@@ -64,7 +74,16 @@ pub struct Options {
     /// Accept connections and never answer.
     #[arg(long)]
     pub hang: bool,
+    /// Speak TLS, with this certificate.
+    #[arg(long, requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key.
+    #[arg(long)]
+    pub tls_key: Option<PathBuf>,
 }
+
+/// A line on standard error for a request whose body didn't come to its end begins with this.
+pub const INCOMPLETE: &str = "incomplete: ";
 
 /// Serves until the process ends.
 ///
@@ -72,7 +91,9 @@ pub struct Options {
 /// An address can't be listened on, or the record can't be written.
 pub async fn serve(options: Options) -> Result<()> {
     let record = options.record.as_deref().map(Record::create).transpose()?;
-    let service = Arc::new(Service { record, options: options.clone() });
+    let identity = options.tls_certificate.as_deref().zip(options.tls_key.as_deref());
+    let tls = identity.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
+    let service = Arc::new(Service { record, tls, options: options.clone() });
     for address in &options.listen {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
         tokio::spawn(accept(listener, Arc::clone(&service)));
@@ -83,6 +104,16 @@ pub async fn serve(options: Options) -> Result<()> {
 struct Service {
     options: Options,
     record: Option<Record>,
+    tls: Option<TlsAcceptor>,
+}
+
+fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key)?)))
 }
 
 async fn accept(listener: TcpListener, service: Arc<Service>) {
@@ -102,6 +133,16 @@ async fn connection(stream: TcpStream, service: Arc<Service>) {
     }
     // An answer is written in one piece; waiting for more would only add to what clients measure.
     let _ = stream.set_nodelay(true);
+    match &service.tls {
+        None => exchange(stream, Arc::clone(&service)).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => exchange(stream, Arc::clone(&service)).await,
+            Err(error) => eprintln!("TLS: {error}"),
+        },
+    }
+}
+
+async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>) {
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
@@ -133,7 +174,10 @@ async fn receive(request: Request<Incoming>) -> Result<Received> {
     let (head, mut body) = request.into_parts();
     let (mut hash, mut body_bytes) = (Fnv::default(), 0);
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
+        let frame = frame.inspect_err(|_| {
+            eprintln!("{INCOMPLETE}{} {} after {body_bytes} bytes", head.method, head.uri);
+        })?;
+        if let Ok(data) = frame.into_data() {
             hash.write(&data);
             body_bytes += data.len() as u64;
         }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use shadow_tests::{
     bench::{self, Bench},
-    demo, service,
+    demo, dns, fault, service,
 };
 
 #[derive(Parser)]
@@ -20,6 +20,10 @@ struct Arguments {
 enum Task {
     /// Answer requests with what they were.
     Serve(service::Options),
+    /// Misbehave.
+    Fault(fault::server::Options),
+    /// Answer questions for addresses.
+    Dns(dns::Options),
     /// Mirror traffic between namespaces of this machine and report what happened.
     Demo(demo::Options),
     /// Measure a part of the agent.
@@ -40,11 +44,11 @@ fn main() -> ExitCode {
 
 /// Whether what was shown is as it should be.
 fn run(task: Task) -> Result<bool> {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match task {
-        Task::Serve(options) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(service::serve(options)).map(|()| true)
-        }
+        Task::Serve(options) => runtime()?.block_on(service::serve(options)).map(|()| true),
+        Task::Fault(options) => runtime()?.block_on(fault::server::serve(options)).map(|()| true),
+        Task::Dns(options) => dns::serve(&options).map(|()| true),
         Task::Demo(options) => demo::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     }
