@@ -38,6 +38,8 @@ pub struct Options {
     pub port: u16,
     /// The configuration file; none: `shadow` and `sample_rate` say what is copied.
     pub config: Option<PathBuf>,
+    /// The file says what is captured, not `interfaces`, `port` and `attach`.
+    pub capture_by_file: bool,
     /// v2's URL.
     pub shadow: String,
     /// The sample rate as it is typed.
@@ -63,6 +65,7 @@ impl Options {
             interfaces: vec![NIC.to_owned()],
             port: PORT,
             config: None,
+            capture_by_file: false,
             shadow: shadow.to_owned(),
             sample_rate: "100%".to_owned(),
             attach: "tc".to_owned(),
@@ -131,13 +134,16 @@ impl Agent {
     pub fn start(namespace: &Namespace, options: &Options) -> Result<Self> {
         let binary = options.binary.clone().map_or_else(binary, Ok)?;
         let mut command = namespace.command(binary);
-        command.args(["run", "--port", &options.port.to_string()]);
-        command.args(options.interfaces.iter().flat_map(|interface| ["--interface", interface]));
+        command.args(["run", "--summary", "json"]);
+        if !options.capture_by_file {
+            command.args(["--port", &options.port.to_string(), "--attach", &options.attach]);
+            command.args(options.interfaces.iter().flat_map(|interface| ["--interface", interface]));
+        }
         match &options.config {
             Some(config) => command.arg("--config").arg(config),
             None => command.args(["--shadow", &options.shadow, "--sample-rate", &options.sample_rate]),
         };
-        command.args(["--attach", &options.attach, "--summary", "json"]).args(&options.more);
+        command.args(&options.more);
         let process = Child::spawn("shadow-agent", &mut command)?;
         process.stderr().wait_for("attached", START_LIMIT).context("shadow-agent did not attach")?;
         Ok(Self { process })

@@ -112,6 +112,7 @@ mod tests {
             headers,
             body_bytes: request.body.len() as u64,
             body_hash: request.body_hash(),
+            body: None,
         }
     }
 

@@ -203,6 +203,14 @@ impl Connection {
         self.stream.write_all(bytes).await.context("write the request")
     }
 
+    /// Ends it with a reset, as a user does who is gone.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn reset(self) -> Result<()> {
+        self.stream.set_zero_linger().context("reset the connection")
+    }
+
     /// Sends a request and reads its answer.
     ///
     /// # Errors

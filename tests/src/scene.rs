@@ -116,6 +116,12 @@ impl Service {
         Ok(Self { record, nginx: None, process })
     }
 
+    /// The file to which it writes each request as a line.
+    #[must_use]
+    pub fn record(&self) -> &Path {
+        &self.record
+    }
+
     /// The requests whose body didn't come to its end: a line for each.
     #[must_use]
     pub fn incomplete(&self) -> Vec<String> {

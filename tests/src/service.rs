@@ -49,6 +49,9 @@ pub struct Received {
     pub body_bytes: u64,
     /// The FNV-1a hash of the body.
     pub body_hash: String,
+    /// The body, if the service was told to keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 impl Received {
@@ -68,6 +71,9 @@ pub struct Options {
     /// Write each request as one line of JSON to this file.
     #[arg(long)]
     pub record: Option<PathBuf>,
+    /// Write the bodies too, as text; for small ones.
+    #[arg(long)]
+    pub keep_bodies: bool,
     /// Wait so long before each answer.
     #[arg(long, default_value_t = 0)]
     pub delay_ms: u64,
@@ -157,7 +163,7 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Serv
 
 impl Service {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let Ok(received) = receive(request).await else {
+        let Ok(received) = receive(request, self.options.keep_bodies).await else {
             return Response::builder().status(400).body(Full::default()).unwrap_or_default();
         };
         if let Some(record) = &self.record {
@@ -170,9 +176,10 @@ impl Service {
     }
 }
 
-async fn receive(request: Request<Incoming>) -> Result<Received> {
+async fn receive(request: Request<Incoming>, keep: bool) -> Result<Received> {
     let (head, mut body) = request.into_parts();
     let (mut hash, mut body_bytes) = (Fnv::default(), 0);
+    let mut kept = keep.then(Vec::new);
     while let Some(frame) = body.frame().await {
         let frame = frame.inspect_err(|_| {
             eprintln!("{INCOMPLETE}{} {} after {body_bytes} bytes", head.method, head.uri);
@@ -180,6 +187,7 @@ async fn receive(request: Request<Incoming>) -> Result<Received> {
         if let Ok(data) = frame.into_data() {
             hash.write(&data);
             body_bytes += data.len() as u64;
+            kept.iter_mut().for_each(|kept| kept.extend_from_slice(&data));
         }
     }
     let headers = head.headers.iter();
@@ -191,6 +199,7 @@ async fn receive(request: Request<Incoming>) -> Result<Received> {
         headers: headers.collect(),
         body_bytes,
         body_hash: hash.hex(),
+        body: kept.map(|kept| String::from_utf8_lossy(&kept).into_owned()),
     })
 }
 
