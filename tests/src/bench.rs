@@ -2,11 +2,13 @@
 //!
 //! [`traffic`] is what passes the gateway and [`capture`] the agent's kernel side on it, without the rest of the agent.
 //! [`kernel`] measures that: what each program takes ([`cost`], by [`statistics`]) and how much of the traffic leaves
-//! the kernel ([`share`]). [`decode`] measures what comes after it, on capture files, and needs no root.
+//! the kernel ([`share`]). [`decode`] measures what comes after it, on capture files, and needs no root. [`faults`] measures
+//! the whole agent beside a v2 that fails.
 
 pub mod capture;
 pub mod cost;
 pub mod decode;
+pub mod faults;
 pub mod kernel;
 pub mod share;
 pub mod statistics;
@@ -36,6 +38,8 @@ pub enum Bench {
     Kernel(Rounds),
     /// The wire decoding: requests and bytes per second on one core, and the memory of an idle flow.
     Decode(Rounds),
+    /// The agent while v2 fails in every way: what users notice, and what it takes.
+    Faults(Rounds),
 }
 
 /// Runs a benchmark and says whether what it found is as it should be.
@@ -43,7 +47,7 @@ pub enum Bench {
 /// # Errors
 /// The lab can't be built or run.
 pub fn run(bench: &Bench) -> Result<bool> {
-    if matches!(bench, Bench::Kernel(_)) && !nix::unistd::geteuid().is_root() {
+    if !matches!(bench, Bench::Decode(_)) && !nix::unistd::geteuid().is_root() {
         bail!(
             "this benchmark makes network namespaces and loads kernel programs: run it as root (`cargo xtask bench` \
              uses sudo)"
@@ -52,6 +56,7 @@ pub fn run(bench: &Bench) -> Result<bool> {
     interrupt::cleaning_up(|| match bench {
         Bench::Kernel(options) => kernel::run(options),
         Bench::Decode(options) => decode::run(options),
+        Bench::Faults(options) => faults::run(options),
     })
 }
 

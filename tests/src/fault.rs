@@ -61,6 +61,28 @@ pub struct Placed {
     _names: Option<NameServer>,
 }
 
+impl Placed {
+    /// No fault: v2 itself.
+    #[must_use]
+    pub fn well(lab: &Lab) -> Self {
+        Self::at(format!("http://{}", lab.v2_address(Family::V4)))
+    }
+
+    const fn at(url: String) -> Self {
+        Self { url, _server: None, _names: None }
+    }
+
+    /// A configuration of the agent that copies everything there.
+    #[must_use]
+    pub fn config(&self) -> String {
+        let tls = if self.url.starts_with("https") { ", tls: { insecure: true }" } else { "" };
+        format!(
+            "upstreams:\n  v2: {{ url: '{}', timeout: 5s{tls} }}\nroutes:\n  - shadow: {{ upstream: v2 }}\ngrace: 1s\n",
+            self.url
+        )
+    }
+}
+
 impl Fault {
     /// Every fault.
     pub const ALL: [Self; 13] = [
@@ -105,21 +127,22 @@ impl Fault {
     /// A server doesn't start, or `ip` fails.
     pub fn place(self, lab: &Lab, shadow_lab: &Path) -> Result<Placed> {
         let address = SocketAddr::new(lab.v2_address(Family::V4).ip(), FAULTY_PORT);
-        let at = |url: String| Placed { url, _server: None, _names: None };
         let named = |answers| -> Result<Placed> {
             let names = NameServer::start(lab, shadow_lab, answers, &[])?;
-            Ok(Placed { _names: Some(names), ..at(format!("http://v2.test:{FAULTY_PORT}")) })
+            Ok(Placed { _names: Some(names), ..Placed::at(format!("http://v2.test:{FAULTY_PORT}")) })
         };
         let serving = |behaviour, scheme: &str| -> Result<Placed> {
             let server = server::start(lab, shadow_lab, address, behaviour)?;
-            Ok(Placed { _server: Some(server), ..at(format!("{scheme}://{address}")) })
+            Ok(Placed { _server: Some(server), ..Placed::at(format!("{scheme}://{address}")) })
         };
         match self {
-            Self::Refuses => Ok(at(format!("http://{address}"))),
-            Self::BlackHole => black_hole(lab).map(|()| at(format!("http://{BLACK_HOLE}:{FAULTY_PORT}"))),
+            Self::Refuses => Ok(Placed::at(format!("http://{address}"))),
+            Self::BlackHole => {
+                black_hole(lab).map(|()| Placed::at(format!("http://{BLACK_HOLE}:{FAULTY_PORT}")))
+            }
             Self::Late => {
                 let late = scene::serve(lab, &lab.v2, shadow_lab, &[address], &["--delay-ms", "1000"])?;
-                Ok(Placed { _server: Some(late), ..at(format!("http://{address}")) })
+                Ok(Placed { _server: Some(late), ..Placed::at(format!("http://{address}")) })
             }
             Self::DnsFails => named(Answers::Failure),
             Self::DnsHangs => named(Answers::Silence),

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    build::{self, LAB},
+    build::{self, AGENT, LAB},
     machine,
     setup::{self, Need},
 };
@@ -34,6 +34,12 @@ enum Name {
     ///
     /// Takes about a minute, and half a gigabyte of files meanwhile. Fails if a goal is missed. Needs no root.
     Decode(Rounds),
+    /// The agent while v2 fails in every way that the lab knows: what users notice of it, the agent's memory, and what
+    /// became of the copies.
+    ///
+    /// Takes about two minutes a round. Fails if a real request fails, the agent takes 128 MiB, or a request is not
+    /// accounted for; times are shown, not judged.
+    Faults(Rounds),
     #[command(external_subcommand)]
     Unknown(Vec<String>),
 }
@@ -55,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (name, needs_root, Rounds { rounds, json }) = match &arguments.name {
         Name::Kernel(rounds) => ("kernel", true, rounds),
         Name::Decode(rounds) => ("decode", false, rounds),
+        Name::Faults(rounds) => ("faults", true, rounds),
         Name::Unknown(words) => bail!("there is no benchmark {:?}; there are: {}", words.join(" "), names()),
     };
     // Opened here, so that the file is the user's and not root's.
@@ -66,7 +73,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "this benchmark makes network namespaces and loads kernel programs: run it as root, or where sudo works"
         );
     }
-    let lab = build::release(&[LAB])?.join(LAB.binary);
+    // The agent is found beside the lab; only one benchmark runs it.
+    let parts: &[_] = if name == "faults" { &[AGENT, LAB] } else { &[LAB] };
+    let lab = build::release(parts)?.join(LAB.binary);
     let mut command = if needs_root { machine::as_root(lab)? } else { Command::new(lab) };
     command.args(["bench", name, "--rounds", &rounds.to_string()]);
     if let Some(file) = json {

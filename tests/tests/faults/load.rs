@@ -35,13 +35,8 @@ struct Found {
 fn mirror_under(fault: Fault) -> Option<Found> {
     let scene = scene(Kind::Plain)?;
     let placed = fault.place(&scene.lab, Path::new(SHADOW_LAB)).unwrap();
-    let tls = if placed.url.starts_with("https") { "tls: { insecure: true }" } else { "" };
-    let config = format!(
-        "upstreams:\n  v2:\n    url: {}\n    timeout: 5s\n    {tls}\nroutes:\n  - shadow: {{ upstream: v2 }}\ngrace: 1s\n",
-        placed.url
-    );
     let path = scene.lab.directory().join("shadow.yaml");
-    fs::write(&path, config).unwrap();
+    fs::write(&path, placed.config()).unwrap();
     let agent = Agent::start(&scene.lab.gateway, &Options::file(path)).unwrap();
     let plan = Plan::even(fault.name(), "shop");
     let mut load = Load::new(scene.v1_address(Family::V4), plan, REQUESTS, CONNECTIONS);
