@@ -38,7 +38,7 @@ fn mirror_under(fault: Fault) -> Option<Found> {
     let path = scene.lab.directory().join("shadow.yaml");
     fs::write(&path, placed.config()).unwrap();
     let agent = Agent::start(&scene.lab.gateway, &Options::file(path)).unwrap();
-    let plan = Plan::even(fault.name(), "shop");
+    let plan = Plan::even(&format!("{fault:?}"), "shop");
     let mut load = Load::new(scene.v1_address(Family::V4), plan, REQUESTS, CONNECTIONS);
     load.rate = Some(RATE);
     let report = load.run(&scene.lab.client).unwrap();

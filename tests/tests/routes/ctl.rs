@@ -89,6 +89,19 @@ fn all_copied_since(arrivals: &[Arrival], change: Instant) -> Option<Instant> {
     Some(row[0].1)
 }
 
+/// Ends load and watch, also when the test fails meanwhile: the scope waits for both.
+struct End<'a> {
+    load: &'a Load,
+    watch: &'a AtomicBool,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.load.stop.store(true, Ordering::Relaxed);
+        self.watch.store(true, Ordering::Relaxed);
+    }
+}
+
 /// How long 0 → 25 % and 25 → 100 % took from the return of `ctl`.
 fn change_the_rate() -> Option<[Duration; 2]> {
     let config = "routes: [{ name: all, shadow: { upstream: $V2, percentage: 0 } }]\n";
@@ -103,14 +116,14 @@ fn change_the_rate() -> Option<[Duration; 2]> {
         changed
     };
     let (report, arrivals, changes) = thread::scope(|scope| {
+        let end = End { load: &load, watch: &done };
         let users = scope.spawn(|| load.run(&stage.scene.lab.client).unwrap());
         let arrivals = scope.spawn(|| watch(stage.scene.v2.record(), &done));
         thread::sleep(Duration::from_millis(500));
         let changes = [rate("25%"), rate("100%")];
         load.stop.store(true, Ordering::Relaxed);
         let report = users.join().unwrap();
-        thread::sleep(Duration::from_millis(100));
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         (report, arrivals.join().unwrap(), changes)
     });
     assert_eq!((report.correct, report.errors), (report.sent, Vec::new()));
