@@ -4,7 +4,7 @@
 use std::{net::IpAddr, path::Path};
 
 use crate::{
-    common::{SHADOW_LAB, scene},
+    common::{COPIES_LIMIT, SHADOW_LAB, scene},
     stage::{Stage, get, sorted, stop, v3, write},
 };
 use shadow_tests::{
@@ -78,10 +78,13 @@ fn http_route_request_multiple_mirrors() {
     let mirrors = [("infra-backend-v2", 8080, ""), ("infra-backend-v3", 8090, "")];
     let stage = Stage::on(scene, &route(&rule("/multi-mirror", &mirrors)));
     stage.talk(&[get("/multi-mirror", &[]), get("/other", &[])]);
-    v3.wait_for(1, crate::common::COPIES_LIMIT).unwrap();
-    let (copies, summary) = stage.finish(1);
-    assert_eq!(sorted(&copies), ["/multi-mirror"]);
-    assert_eq!(sorted(&v3.received().unwrap()), ["/multi-mirror"]);
+    for service in [&stage.scene.v2, &v3] {
+        service.wait_for(1, COPIES_LIMIT).unwrap();
+    }
+    let summary = stop(stage.agent);
+    for service in [&stage.scene.v2, &v3] {
+        assert_eq!(sorted(&service.received().unwrap()), ["/multi-mirror"], "{summary:?}");
+    }
     assert_eq!(summary.requests.mirrored, 2, "{summary:?}");
 }
 

@@ -7,7 +7,14 @@ use crate::{
     stage::{Stage, get, stop, v3, wait, write},
 };
 use nix::sys::signal::Signal;
-use shadow_tests::{compare::compare, lab::Family, load::Load, plan::Plan, scene::Kind};
+use shadow_tests::{
+    agent::{Agent, Options},
+    compare::compare,
+    lab::Family,
+    load::Load,
+    plan::Plan,
+    scene::Kind,
+};
 
 const REQUESTS: u32 = 3_000;
 const TO_V2: &str = "routes: [{ name: all, shadow: { upstream: $V2 } }]\n";
@@ -84,14 +91,15 @@ fn another_interface_needs_a_restart() {
         format!("capture: {{ interfaces: [{interface}], ports: [8080], attach: tc }}\n{route}")
     };
     let v3 = v3(&scene);
-    let mut options = shadow_tests::agent::Options::file(write(&scene, &file("nic0", TO_V2)));
+    let mut options = Options::file(write(&scene, &file("nic0", TO_V2)));
     options.capture_by_file = true;
-    let agent = shadow_tests::agent::Agent::start(&scene.lab.gateway, &options).unwrap();
+    let agent = Agent::start(&scene.lab.gateway, &options).unwrap();
     let stage = Stage { agent, scene };
     write(&stage.scene, &file("lo", TO_V3));
     let refused = stage.agent.ctl(&["reload"]).unwrap_err().to_string();
     assert!(refused.contains("restart") && refused.contains("lo"), "{refused}");
     stage.talk(&[get("/", &[])]);
-    stage.finish(1);
-    assert_eq!(v3.received().unwrap(), Vec::new());
+    wait(&stage.scene, 1);
+    stop(stage.agent);
+    assert_eq!((stage.scene.v2.received().unwrap().len(), v3.received().unwrap().len()), (1, 0));
 }
