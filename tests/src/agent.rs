@@ -14,7 +14,7 @@ use crate::{
     netns::Namespace,
 };
 pub use control::{Memory, http};
-pub use summary::{Requests, Summary};
+pub use summary::{Requests, RouteAccount, Summary};
 
 /// How long attaching may take: the kernel verifies the programs.
 const START_LIMIT: Duration = Duration::from_secs(20);

@@ -2,11 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{
-    common::scene,
-    stage::{Stage, dropped, get, post, request, sorted, stop, v3},
-};
-use shadow_tests::{lab::Family, load::Load, plan::Plan, scene::Kind};
+use crate::stage::{Stage, dropped, get, post, request, sorted, stop};
+use shadow_tests::{lab::Family, load::Load, plan::Plan};
 
 /// 400 requests in two seconds, 20 copies in one: a second's worth may come at once, then as many in each second.
 #[test]
@@ -81,20 +78,4 @@ fn methods_guard_and_safe_methods_only() {
         assert_eq!(sorted(&copies), expected);
         assert_eq!(summary.requests.mirrored, copied.len() as u64, "{summary:?}");
     }
-}
-
-/// The copies of one upstream find it refusing; the other's arrive all the same.
-#[test]
-fn one_upstream_is_not_held_up_by_another() {
-    let Some(scene) = scene(Kind::Plain) else { return };
-    let v3 = v3(&scene);
-    let config = "routes: [{ shadow: [{ upstream: 'http://10.78.0.2:81' }, { upstream: $V3 }] }]\n";
-    let stage = Stage::on(scene, config);
-    stage.talk(&vec![get("/", &[]); 100]);
-    v3.wait_for(100, crate::common::COPIES_LIMIT).unwrap();
-    let summary = stop(stage.agent);
-    assert_eq!(v3.received().unwrap().len(), 100);
-    let ledger = &summary.requests;
-    assert_eq!((ledger.sampled, ledger.mirrored), (200, 100), "{summary:?}");
-    assert_eq!(ledger.failed["connect"] + dropped(&summary, "circuit_open"), 100, "{summary:?}");
 }

@@ -79,6 +79,11 @@ fn each_route_has_its_percentage() {
         let count = |path: &str| targets(&copies).iter().filter(|target| target.starts_with(path)).count();
         let found = ["/few", "/many", "/none", "/rest"].map(count);
         assert_eq!(found[2], 0);
+        // Each route has its account, and each request that got no copy its reason.
+        let v2 = format!("http://{}", stage.scene.v2_address(Family::V4));
+        for (route, copies) in [("few", found[0]), ("many", found[1]), ("some", found[3])] {
+            assert_eq!(summary.account(route, &v2).unwrap().mirrored, copies as u64, "{route}: {summary:?}");
+        }
         let near = [(0, 0.05), (1, 0.6), (3, 0.125)].iter().all(|&(at, p)| is_near(found[at], REQUESTS, p));
         assert!(near || !last, "{found:?} of {REQUESTS} each");
         if near {

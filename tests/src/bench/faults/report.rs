@@ -158,6 +158,7 @@ mod tests {
             dropped: BTreeMap::new(),
             in_flight: 0,
             balanced,
+            passed: BTreeMap::new(),
         };
         let without = Latency { p50: 100.0, p99: 200.0 };
         Round { without, with: Latency { p50: 150.0, p99: 200.0 }, errors, peak, outcomes, balanced }
