@@ -83,6 +83,12 @@ impl Duty {
         }
     }
 
+    /// Nobody can settle it meanwhile.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> std::sync::MutexGuard<'_, Option<Ticket>> {
+        self.0.lock().unwrap()
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }

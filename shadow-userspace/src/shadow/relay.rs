@@ -1,14 +1,13 @@
 //! One upstream at work: takes copies, gives each its outcome (invariant 2).
 //!
 //! A v2 that hangs fills the places, then the queue, and then costs requests their copy; the capture thread never waits
-//! for it (invariants 1 and 4). A place is a task that sends one copy after the other as long as one is ready.
+//! for it (invariants 1 and 4). [`place`] is where copies are sent.
 
 use std::{
     fmt,
-    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -16,7 +15,7 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::{
     runtime::Handle,
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, watch},
 };
 
 use crate::{
@@ -24,13 +23,14 @@ use crate::{
     shadow::{
         breaker::{Breaker, BreakerState},
         client::{ClientError, ShadowClient},
-        job::{Job, JobStream},
+        job::Job,
         latency::Latency,
-        message,
         options::UpstreamOptions,
-        queue::{Pushed, Queue, QueueLimits, Turn},
+        queue::{Pushed, Queue, QueueLimits},
     },
 };
+
+mod place;
 
 /// One upstream, with its connections, its queue and its breaker.
 pub struct Relay {
@@ -42,6 +42,8 @@ pub struct Relay {
     latency: Latency,
     /// Of all upstreams.
     latency_of_all: Arc<Latency>,
+    /// Places that are taken, until the outcome of their last copy is in the ledger.
+    busy: AtomicUsize,
     idle: Notify,
     /// True once copies get no more time.
     given_up: watch::Sender<bool>,
@@ -103,6 +105,7 @@ impl Relay {
             queue: Mutex::new(Queue::new(limits, options.order)),
             latency: Latency::new(),
             latency_of_all: Arc::clone(latency_of_all),
+            busy: AtomicUsize::new(0),
             idle: Notify::new(),
             given_up: watch::Sender::new(false),
             past: Arc::clone(past),
@@ -195,12 +198,12 @@ impl Relay {
         }
     }
 
-    /// Until nothing waits or is on its way.
+    /// Until nothing waits or is on its way, and every outcome is in the ledger.
     pub(super) async fn until_idle(&self) {
         let mut told = std::pin::pin!(self.idle.notified());
         loop {
             told.as_mut().enable();
-            if self.queue().is_idle() {
+            if self.is_idle() {
                 return;
             }
             told.as_mut().await;
@@ -208,61 +211,9 @@ impl Relay {
         }
     }
 
-    /// Sends one copy after the other.
-    async fn place(self: Arc<Self>, job: Job, turn: Turn) {
-        let mut given_up = self.given_up.subscribe();
-        let mut next = Some((job, turn));
-        while let Some((job, turn)) = next {
-            let duty = job.duty.clone();
-            let outcome = self.carry_out(job, &mut given_up).await;
-            // The place and the bytes are free before the outcome shows: who sees it may count on them.
-            next = self.queue().next(turn);
-            duty.settle(outcome);
-        }
-        self.idle.notify_waiters();
-    }
-
-    async fn carry_out(&self, job: Job, given_up: &mut watch::Receiver<bool>) -> Outcome {
-        if job.duty.is_settled() {
-            // It was aborted while it waited.
-            return Outcome::Dropped(DropReason::Incomplete);
-        }
-        let Some(pass) = self.breaker().enter(Instant::now()) else {
-            return Outcome::Dropped(DropReason::CircuitOpen);
-        };
-        let outcome = tokio::select! {
-            biased;
-            outcome = self.send(job) => outcome,
-            _ = given_up.wait_for(|given_up| *given_up) => Outcome::Dropped(DropReason::Shutdown),
-        };
-        let change = self.breaker().leave(pass, outcome.into(), Instant::now());
-        if let Some(state) = change {
-            self.tell(state);
-        }
-        outcome
-    }
-
-    async fn send(&self, job: Job) -> Outcome {
-        let Job { request, lane, stream, .. } = job;
-        let (outcome, began) = match stream {
-            None => match message::whole(&request, &lane.policy) {
-                Ok((head, body)) => {
-                    let began = Instant::now();
-                    (self.client.send(head, body, lane.timeout).await, Some(began))
-                }
-                Err(outcome) => return outcome,
-            },
-            Some(JobStream { body, complete }) => match message::head(&request, &lane.policy) {
-                Ok(head) => streamed(pin!(self.client.send(head, body, lane.timeout)), complete).await,
-                Err(outcome) => return outcome,
-            },
-        };
-        if let (Outcome::Mirrored(_), Some(began)) = (outcome, began) {
-            let elapsed = began.elapsed();
-            self.latency.record(elapsed);
-            self.latency_of_all.record(elapsed);
-        }
-        outcome
+    fn is_idle(&self) -> bool {
+        // In this order: a place counts as busy before it gives its turn back.
+        self.queue().is_idle() && self.busy.load(Ordering::Acquire) == 0
     }
 
     fn tell(&self, state: BreakerState) {
@@ -290,24 +241,5 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.past.fetch_add(self.client.connections(), Ordering::Relaxed);
-    }
-}
-
-/// How a streamed copy ends, and when its request was complete, if it was by then. Of an aborted one nothing more is sent.
-async fn streamed(
-    mut sent: Pin<&mut impl Future<Output = Outcome>>,
-    complete: oneshot::Receiver<()>,
-) -> (Outcome, Option<Instant>) {
-    tokio::select! {
-        biased;
-        outcome = &mut sent => (outcome, None),
-        completed = complete => match completed {
-            Ok(()) => {
-                let began = Instant::now();
-                (sent.await, Some(began))
-            }
-            // Whoever aborted it said why.
-            Err(_) => (Outcome::Dropped(DropReason::Incomplete), None),
-        }
     }
 }

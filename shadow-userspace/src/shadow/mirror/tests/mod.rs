@@ -1,5 +1,6 @@
 //! The ledger under every kind of v2, exactly; real peers on loopback.
 
+mod ends;
 mod limits;
 mod reload;
 mod streams;

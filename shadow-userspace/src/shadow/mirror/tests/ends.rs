@@ -1,0 +1,70 @@
+//! How copies end when something is in the way.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::shadow::job::{Duty, Job, Shared};
+
+/// The place is free before the outcome shows, but the upstream isn't idle: who counts then would miss a copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn nothing_is_idle_before_its_outcome_is_in_the_ledger() {
+    let (release, released) = tokio::sync::watch::channel(false);
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let peer = Peer::spawn(move |mut stream| {
+        let (mut released, arrived) = (released.clone(), arrived.clone());
+        async move {
+            read_request(&mut stream).await?;
+            arrived.send(()).ok();
+            released.wait_for(|released| *released).await.ok();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n").await
+        }
+    })
+    .await;
+    let rig = Rig::to(peer.upstream(), |_| {});
+    let lane = Arc::clone(rig.mirror.plan().lane(0, 0).unwrap());
+    let (relay, duty) = (Arc::clone(&lane.relay), Duty::new(rig.ledger.open()));
+    let request = Arc::new(Shared::from(captured(GET, b"")));
+    relay.push(Job { request, stream: None, duty: duty.clone(), _load: lane.join(), lane });
+    arrivals.recv().await.unwrap();
+    let early = {
+        let held = duty.hold();
+        release.send(true).unwrap();
+        let began = Instant::now();
+        while relay.gauges().in_flight > 0 && began.elapsed() < LONG {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Asked once: without the lock it would have to wait.
+        let mut idle = std::pin::pin!(relay.until_idle());
+        let early = idle.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        drop(held);
+        early
+    };
+    assert!(early.is_pending());
+    rig.expect(&[("mirrored", 1)]).await;
+}
+
+/// A body that can't be let go of.
+struct Defect;
+
+impl AsRef<[u8]> for Defect {
+    fn as_ref(&self) -> &[u8] {
+        b""
+    }
+}
+
+impl Drop for Defect {
+    fn drop(&mut self) {
+        panic!("a defect, for the test");
+    }
+}
+
+#[tokio::test]
+async fn a_defect_costs_the_copy_that_meets_it_and_no_more() {
+    let peer = Peer::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    let mut rig = Rig::to(peer.upstream(), |options| options.max_in_flight = 1);
+    let unsendable = captured("GET /a`b HTTP/1.1\r\nHost: a\r\n\r\n", b"");
+    rig.take(CapturedRequest { body: Bytes::from_owner(Defect), ..unsendable });
+    rig.send(GET);
+    rig.until(|ledger| ledger.in_flight() == 0).await;
+    rig.expect(&[("mirrored", 1), ("abandoned", 1)]).await;
+}
