@@ -3,7 +3,7 @@
 //! Closed, it counts failures in a row; at the limit it opens, and no copy goes for a while. Then one copy is let through,
 //! to see: if v2 is there, it closes, otherwise it opens again. It has no clock: the caller says what time it is.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     ledger::{FailReason, Outcome},
@@ -28,7 +28,11 @@ enum State {
         until: Instant,
     },
     /// A copy is on its way, to see.
-    HalfOpen,
+    HalfOpen {
+        /// A whole request's would have ended by then. One whose body the client still sends says nothing for as long as
+        /// that takes.
+        until: Instant,
+    },
 }
 
 /// Whether copies go.
@@ -97,19 +101,18 @@ impl Breaker {
     pub(super) fn allows(&self, now: Instant) -> bool {
         match self.state {
             State::Closed { .. } => true,
-            State::Open { until } => until <= now,
-            State::HalfOpen => false,
+            State::Open { until } | State::HalfOpen { until } => until <= now,
         }
     }
 
-    /// A copy wants to go.
-    pub(super) fn enter(&mut self, now: Instant) -> Option<Pass> {
+    /// A copy wants to go, which has so long for an answer once its request is complete.
+    pub(super) fn enter(&mut self, now: Instant, timeout: Duration) -> Option<Pass> {
         if !self.allows(now) {
             return None;
         }
-        let is_probe = matches!(self.state, State::Open { .. });
+        let is_probe = !matches!(self.state, State::Closed { .. });
         if is_probe {
-            self.state = State::HalfOpen;
+            self.state = State::HalfOpen { until: now + timeout };
         }
         Some(Pass { is_probe })
     }
@@ -123,10 +126,10 @@ impl Breaker {
             (State::Closed { failures }, Sign::NotThere) if failures + 1 >= options.failures.get() => open,
             (State::Closed { failures }, Sign::NotThere) => State::Closed { failures: failures + 1 },
             (State::Closed { .. }, Sign::There) => State::Closed { failures: 0 },
-            (State::HalfOpen, Sign::There) if pass.is_probe => State::Closed { failures: 0 },
-            (State::HalfOpen, Sign::NotThere) if pass.is_probe => open,
+            (State::HalfOpen { .. }, Sign::There) if pass.is_probe => State::Closed { failures: 0 },
+            (State::HalfOpen { .. }, Sign::NotThere) if pass.is_probe => open,
             // The next one may see.
-            (State::HalfOpen, Sign::None) if pass.is_probe => State::Open { until: now },
+            (State::HalfOpen { .. }, Sign::None) if pass.is_probe => State::Open { until: now },
             // Copies that went before it opened say nothing new.
             (state, _) => state,
         };
@@ -138,17 +141,19 @@ impl Breaker {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { .. } => BreakerState::Open,
-            State::HalfOpen => BreakerState::HalfOpen,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{num::NonZeroU32, time::Duration};
+    use std::num::NonZeroU32;
 
     use super::*;
     use crate::ledger::DropReason;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     /// What happens, and the state after it.
     #[derive(Clone, Copy, Debug)]
@@ -210,11 +215,13 @@ mod tests {
                 match step {
                     Goes(sign) => {
                         assert!(breaker.allows(now));
-                        let pass = breaker.enter(now).unwrap();
+                        let pass = breaker.enter(now, TIMEOUT).unwrap();
                         let change = breaker.leave(pass, *sign, now);
                         assert!(change.is_none() || change == Some(*expected), "{place}: {before:?}");
                     }
-                    Refused => assert!(!breaker.allows(now) && breaker.enter(now).is_none(), "{place}"),
+                    Refused => {
+                        assert!(!breaker.allows(now) && breaker.enter(now, TIMEOUT).is_none(), "{place}")
+                    }
                     Passes(seconds) => now += Duration::from_secs(*seconds),
                 }
                 assert_eq!(breaker.state(), *expected, "step {place} of {steps:?}");
@@ -226,22 +233,39 @@ mod tests {
     fn only_the_probe_decides_while_it_is_on_its_way() {
         let options = BreakerOptions { failures: NonZeroU32::MIN, open_for: Duration::from_secs(5) };
         let (mut breaker, now) = (Breaker::new(Some(options)), Instant::now());
-        let [first, late, later] = [(); 3].map(|()| breaker.enter(now).unwrap());
+        let [first, late, later] = [(); 3].map(|()| breaker.enter(now, TIMEOUT).unwrap());
         assert_eq!(breaker.leave(first, NotThere, now), Some(BreakerState::Open));
         assert_eq!(breaker.leave(late, There, now), None);
         assert_eq!(breaker.state(), BreakerState::Open);
         let now = now + Duration::from_secs(5);
-        let probe = breaker.enter(now).unwrap();
+        let probe = breaker.enter(now, TIMEOUT).unwrap();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        assert_eq!((breaker.enter(now), breaker.leave(later, There, now)), (None, None));
+        assert_eq!((breaker.enter(now, TIMEOUT), breaker.leave(later, There, now)), (None, None));
         assert_eq!(breaker.leave(probe, There, now), Some(BreakerState::Closed));
+    }
+
+    /// Its client may take hours for the body.
+    #[test]
+    fn a_probe_without_an_end_is_not_waited_for() {
+        let options = BreakerOptions { failures: NonZeroU32::MIN, open_for: Duration::from_secs(5) };
+        let (mut breaker, now) = (Breaker::new(Some(options)), Instant::now());
+        let first = breaker.enter(now, TIMEOUT).unwrap();
+        assert_eq!(breaker.leave(first, NotThere, now), Some(BreakerState::Open));
+        let now = now + Duration::from_secs(5);
+        let endless = breaker.enter(now, TIMEOUT).unwrap();
+        assert!(breaker.enter(now + Duration::from_secs(9), TIMEOUT).is_none());
+        let now = now + TIMEOUT;
+        let second = breaker.enter(now, TIMEOUT).unwrap();
+        assert!(!breaker.allows(now), "one at a time");
+        assert_eq!(breaker.leave(second, There, now), Some(BreakerState::Closed));
+        assert_eq!(breaker.leave(endless, Sign::None, now), None);
     }
 
     #[test]
     fn without_options_it_never_opens() {
         let (mut breaker, now) = (Breaker::new(None), Instant::now());
         for _ in 0..1000 {
-            let pass = breaker.enter(now).unwrap();
+            let pass = breaker.enter(now, TIMEOUT).unwrap();
             assert_eq!(breaker.leave(pass, NotThere, now), None);
         }
     }

@@ -62,7 +62,7 @@ impl Relay {
             // It was aborted while it waited.
             return Outcome::Dropped(DropReason::Incomplete);
         }
-        let Some(pass) = self.breaker().enter(Instant::now()) else {
+        let Some(pass) = self.breaker().enter(Instant::now(), job.lane.timeout) else {
             return Outcome::Dropped(DropReason::CircuitOpen);
         };
         let outcome = tokio::select! {
