@@ -150,16 +150,18 @@ impl Agent {
         self.0.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// To be called by one at a time.
     fn apply(&self, next: Config) -> Result<(), ControlError> {
         let Inner { mirror, control, is_stopping, .. } = &*self.0;
+        if let Some(reasons) = needs_restart(&self.config(), &next) {
+            return Err(ControlError::Invalid(reasons));
+        }
+        // It reads files, which may hang: everybody else must go on meanwhile.
+        let plan = mirror.prepare(&next).map_err(|error| ControlError::Invalid(error.to_string()))?;
         let mut now = self.config();
         if is_stopping.load(Ordering::Relaxed) {
             return Err(ControlError::Unsupported("the agent is stopping".to_owned()));
         }
-        if let Some(reasons) = needs_restart(&now, &next) {
-            return Err(ControlError::Invalid(reasons));
-        }
-        let plan = mirror.prepare(&next).map_err(|error| ControlError::Invalid(error.to_string()))?;
         mirror.switch(plan);
         if let Some(control) = control
             && next.capture.ports != now.capture.ports
@@ -288,3 +290,6 @@ impl Controlled for Agent {
 fn failed(error: impl std::fmt::Display) -> ControlError {
     ControlError::Failed(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
