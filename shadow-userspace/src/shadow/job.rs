@@ -61,7 +61,14 @@ pub(super) struct JobStream {
 impl Job {
     /// Bytes that wait with it.
     pub(super) fn bytes(&self) -> usize {
-        self.request.head.memory() + self.request.body.len()
+        self.request.bytes()
+    }
+}
+
+impl Shared {
+    /// Bytes of head and body.
+    pub(super) fn bytes(&self) -> usize {
+        self.head.memory() + self.body.len()
     }
 }
 

@@ -74,14 +74,13 @@ impl<T> Queue<T> {
         if self.is_closed {
             return Pushed::Closed(item);
         }
-        let line = (self.order == Order::PerConnection).then_some(*flow);
-        let is_behind = line.is_some_and(|line| self.behind.contains_key(&line));
-        if !is_behind && self.in_flight < self.limits.places {
+        let line = self.line(flow);
+        if self.has_place(flow) {
             self.in_flight += 1;
             self.behind.extend(line.map(|line| (line, VecDeque::new())));
             return Pushed::Goes(item, Turn { line });
         }
-        if self.waiting >= self.limits.waiting || bytes > self.limits.bytes.saturating_sub(self.bytes) {
+        if !self.can_wait(bytes) {
             return Pushed::Full(item);
         }
         self.waiting += 1;
@@ -131,10 +130,22 @@ impl<T> Queue<T> {
         self.ready.drain(..).chain(behind).map(|waiting| waiting.item).collect()
     }
 
-    /// Whether a copy that waits would find room.
-    pub(super) fn has_room(&self) -> bool {
-        let waits = self.waiting < self.limits.waiting && self.bytes < self.limits.bytes;
-        waits || self.in_flight < self.limits.places
+    /// Whether a copy of so many bytes that comes on `flow` would be taken.
+    pub(super) fn has_room(&self, flow: &FlowKey, bytes: usize) -> bool {
+        self.has_place(flow) || self.can_wait(bytes)
+    }
+
+    fn has_place(&self, flow: &FlowKey) -> bool {
+        let is_behind = self.line(flow).is_some_and(|line| self.behind.contains_key(&line));
+        !is_behind && self.in_flight < self.limits.places
+    }
+
+    fn can_wait(&self, bytes: usize) -> bool {
+        self.waiting < self.limits.waiting && bytes <= self.limits.bytes.saturating_sub(self.bytes)
+    }
+
+    fn line(&self, flow: &FlowKey) -> Option<FlowKey> {
+        (self.order == Order::PerConnection).then_some(*flow)
     }
 
     /// Copies on their way.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use shadow_common::FlowKey;
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -173,9 +174,9 @@ impl Relay {
         job.duty.settle(Outcome::Dropped(reason));
     }
 
-    /// Whether a copy would find room.
-    pub(super) fn has_room(&self) -> bool {
-        self.queue().has_room()
+    /// Whether a copy of so many bytes that comes on `flow` would find room.
+    pub(super) fn has_room(&self, flow: &FlowKey, bytes: usize) -> bool {
+        self.queue().has_room(flow, bytes)
     }
 
     /// Copies that wait or are on their way.

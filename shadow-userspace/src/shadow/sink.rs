@@ -82,9 +82,9 @@ impl ShadowSink {
         }
     }
 
-    fn wait_for_room(&self, copies: &[Planned]) {
+    fn wait_for_room(&self, request: &Shared, lane: &Lane) {
         if let Some(patience) = &self.patience {
-            patience.wait_for_room(|| copies.iter().all(|copy| copy.lane.relay.has_room()));
+            patience.wait_for_room(|| lane.relay.has_room(&request.flow, request.bytes()));
         }
     }
 }
@@ -114,9 +114,9 @@ impl RequestSink for ShadowSink {
     }
 
     fn deliver(&mut self, request: CapturedRequest, copies: Copies) {
-        self.wait_for_room(&copies.0);
         let request = Arc::new(Shared::from(request));
         for Planned { lane, ticket } in copies.0 {
+            self.wait_for_room(&request, &lane);
             let reason = if request.body.len() > lane.max_body {
                 Some(DropReason::BodyTooLarge)
             } else {
@@ -130,7 +130,6 @@ impl RequestSink for ShadowSink {
     }
 
     fn begin(&mut self, request: CapturedRequest, copies: Copies) -> Option<Box<Streams>> {
-        self.wait_for_room(&copies.0);
         let length = match request.head.framing() {
             BodyFraming::Length(length) => Some(length),
             BodyFraming::Chunked | BodyFraming::None => None,
@@ -139,6 +138,7 @@ impl RequestSink for ShadowSink {
         let request = Arc::new(Shared::from(CapturedRequest { body: Bytes::new(), ..request }));
         let mut streams = Streams(SmallVec::new());
         for Planned { lane, ticket } in copies.0 {
+            self.wait_for_room(&request, &lane);
             if lane.is_full() {
                 ticket.settle(Outcome::Dropped(DropReason::InFlightLimit));
                 continue;

@@ -128,6 +128,15 @@ async fn at_full_speed_the_upstream_sets_the_pace() {
     let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 100)]);
+
+    // What is left of the bytes that may wait is less than the next request has; or any request.
+    for bytes in [1000, 1] {
+        let mut agent = tests::config(slow.upstream());
+        (agent.upstreams[0].max_in_flight, agent.upstreams[0].max_queue_bytes) = (2, bytes);
+        let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
+        end.unwrap();
+        assert_ledger(&summary.requests, &[("mirrored", 100)]);
+    }
 }
 
 #[tokio::test]

@@ -29,9 +29,11 @@ fn places_fill_then_the_queue_then_nothing_is_taken() {
     assert_eq!(queue.push(&flow(1), 41, 4), Pushed::Full(4), "too many bytes");
     assert_eq!(queue.push(&flow(1), 40, 5), Pushed::Waits);
     assert_eq!(queue.push(&flow(1), 0, 6), Pushed::Full(6), "too many copies");
-    assert_eq!((queue.in_flight(), queue.waiting(), queue.bytes(), queue.has_room()), (2, 2, 100, false));
+    assert_eq!((queue.in_flight(), queue.waiting(), queue.bytes()), (2, 2, 100));
+    assert!(!queue.has_room(&flow(1), 0));
     let (third, turn) = queue.next(first).unwrap();
-    assert_eq!((third, queue.waiting(), queue.bytes(), queue.has_room()), (3, 1, 40, true));
+    assert_eq!((third, queue.waiting(), queue.bytes()), (3, 1, 40));
+    assert!(queue.has_room(&flow(1), 60) && !queue.has_room(&flow(1), 61));
     queue.close();
     assert_eq!(queue.push(&flow(1), 1, 7), Pushed::Closed(7));
     assert_eq!(queue.drain(), [5]);
@@ -45,7 +47,7 @@ fn without_a_queue_nothing_waits() {
     let turn = goes(queue.push(&flow(1), 1, 1));
     assert_eq!(queue.push(&flow(2), 1, 2), Pushed::Full(2));
     assert_eq!(queue.next(turn), None);
-    assert!(queue.is_idle() && queue.has_room());
+    assert!(queue.is_idle() && queue.has_room(&flow(2), 101));
     let _last = goes(queue.push(&flow(2), 1, 3));
 }
 
