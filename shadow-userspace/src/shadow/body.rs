@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 mod stream;
 
 use stream::Reader;
-pub use stream::{BodyAborted, BodyEnd, BodyLag, BodyWriter, Watch};
+pub use stream::{BodyAborted, BodyEnd, BodyLag, BodyWriter, Room, Watch};
 
 /// A captured body. Its bytes are shared with the capture, not copied.
 #[derive(Debug)]
@@ -48,10 +48,10 @@ impl CopyBody {
     }
 
     /// A body that arrives while it is sent: of `length` bytes as a header tells, or chunked. At most `buffer` bytes of
-    /// it wait for v2, or one piece if that is larger.
+    /// it wait for v2, or one piece if that is larger; and of all bodies in the same room no more than fits in there.
     #[must_use]
-    pub fn stream(length: Option<u64>, buffer: usize) -> (BodyWriter, Self) {
-        let (writer, reader) = stream::channel(length, buffer);
+    pub fn stream(length: Option<u64>, buffer: usize, room: &Room) -> (BodyWriter, Self) {
+        let (writer, reader) = stream::channel(length, buffer, room);
         (writer, Self { content: Content::Stream(reader), chunked: length.is_none() })
     }
 

@@ -116,10 +116,10 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Both ends, with the first bytes in it; none if the copy ended already.
-    pub(super) fn new(length: Option<u64>, buffer: usize, max_body: usize, duty: &Duty) -> (Self, JobStream) {
-        let (writer, body) = CopyBody::stream(length, buffer);
+    pub(super) fn new(length: Option<u64>, buffer: usize, lane: &Lane, duty: &Duty) -> (Self, JobStream) {
+        let (writer, body) = CopyBody::stream(length, buffer, lane.relay.room());
         let (complete, completed) = oneshot::channel();
-        let stream = Self { writer, duty: duty.clone(), complete, left: max_body };
+        let stream = Self { writer, duty: duty.clone(), complete, left: lane.max_body };
         (stream, JobStream { body, complete: completed })
     }
 

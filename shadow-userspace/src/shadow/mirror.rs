@@ -173,9 +173,9 @@ impl Mirror {
         self.inner.hurry.load(Ordering::Relaxed)
     }
 
-    /// Copies that wait or are on their way, wherever they go.
-    pub(super) fn load(&self) -> usize {
-        self.all().iter().map(|relay| relay.load()).sum()
+    /// Whether a copy is on its way, wherever it goes, whose request is complete.
+    pub(super) fn moves(&self) -> bool {
+        self.all().iter().any(|relay| relay.moves())
     }
 
     fn all(&self) -> Vec<Arc<Relay>> {

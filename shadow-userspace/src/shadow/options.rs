@@ -28,7 +28,7 @@ pub struct UpstreamOptions {
     pub max_in_flight: usize,
     /// Copies that wait for a place; 0: none waits.
     pub max_queue: usize,
-    /// Bytes of heads and bodies that wait for a place.
+    /// Bytes of heads and bodies that wait for a place. As many may wait, besides, of bodies that are streamed.
     pub max_queue_bytes: usize,
     /// Copies per second; none: any number.
     pub max_rps: Option<NonZeroU32>,

@@ -21,21 +21,18 @@ pub(super) struct Patience {
     /// The memory within which requests wait.
     budget: MemoryBudget,
     mirror: Mirror,
-    /// Streams that wait for the source.
-    pub(super) streams: usize,
 }
 
 impl Patience {
     pub(super) fn new(budget: MemoryBudget, mirror: Mirror) -> Self {
-        Self { budget, mirror, streams: 0 }
+        Self { budget, mirror }
     }
 
     /// Until there is room and memory, or waiting helps no more.
     pub(super) fn wait_for_room(&self, has_room: impl Fn() -> bool) {
         while !self.is_over() {
             let has_memory = self.budget.used() <= self.budget.limit() / 2;
-            let helps = self.mirror.load() > self.streams;
-            if has_memory && has_room() || !helps {
+            if has_memory && has_room() || !self.mirror.moves() {
                 return;
             }
             thread::sleep(PERIOD);

@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     ledger::{DropReason, Outcome},
     shadow::{
+        body::{BodyEnd, CopyBody, Room, Watch},
         breaker::{Breaker, BreakerState},
         client::{ClientError, ShadowClient},
         job::Job,
@@ -40,9 +41,13 @@ pub struct Relay {
     limiter: Option<DefaultDirectRateLimiter>,
     breaker: Mutex<Breaker>,
     queue: Mutex<Queue<Job>>,
+    /// For the bodies that are streamed, whether they wait for a place or have one.
+    room: Room,
     latency: Latency,
     /// Of all upstreams.
     latency_of_all: Arc<Latency>,
+    /// The bodies that arrive while they are sent, of copies that have a place.
+    streaming: Mutex<Vec<Weak<Watch>>>,
     /// Places that are taken, until the outcome of their last copy is in the ledger.
     busy: AtomicUsize,
     idle: Notify,
@@ -104,8 +109,10 @@ impl Relay {
             limiter: quota.map(RateLimiter::direct),
             breaker: Mutex::new(Breaker::new(options.breaker)),
             queue: Mutex::new(Queue::new(limits, options.order)),
+            room: Room::new(options.max_queue_bytes),
             latency: Latency::new(),
             latency_of_all: Arc::clone(latency_of_all),
+            streaming: Mutex::default(),
             busy: AtomicUsize::new(0),
             idle: Notify::new(),
             given_up: watch::Sender::new(false),
@@ -179,10 +186,26 @@ impl Relay {
         self.queue().has_room(flow, bytes)
     }
 
-    /// Copies that wait or are on their way.
-    pub(super) fn load(&self) -> usize {
-        let queue = self.queue();
-        queue.in_flight() + queue.waiting()
+    /// Where the bytes of streamed bodies wait.
+    pub(super) const fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Whether a copy is on its way whose request is complete: it ends by itself.
+    pub(super) fn moves(&self) -> bool {
+        let in_flight = self.queue().in_flight();
+        let streaming = self.streaming.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = streaming.iter().filter_map(Weak::upgrade).filter(|body| body.now() == BodyEnd::Open);
+        in_flight > open.count()
+    }
+
+    /// A copy with this body has a place, for as long as what this gives is held.
+    fn streams(&self, body: &CopyBody) -> Arc<Watch> {
+        let watch = Arc::new(body.watch());
+        let mut streaming = self.streaming.lock().unwrap_or_else(PoisonError::into_inner);
+        streaming.retain(|body| body.strong_count() > 0);
+        streaming.push(Arc::downgrade(&watch));
+        watch
     }
 
     /// Takes no more copies; finishes those that it has.

@@ -87,6 +87,12 @@ impl ShadowSink {
             patience.wait_for_room(|| lane.relay.has_room(&request.flow, request.bytes()));
         }
     }
+
+    /// None if the copy is aborted, or ended already.
+    fn push_more(&self, stream: Stream, bytes: &Bytes) -> Option<Stream> {
+        let mut waits = self.patience.as_ref().map(Patience::of_a_stream);
+        stream.push(bytes, &mut || waits.as_mut().is_some_and(|waits| waits()))
+    }
 }
 
 impl RequestSink for ShadowSink {
@@ -144,52 +150,28 @@ impl RequestSink for ShadowSink {
                 continue;
             }
             let duty = Duty::new(ticket);
-            // What was collected until now fits in any case.
+            // What was collected until now fits, unless the upstream's other streams leave no room.
             let buffer = lane.relay.options().stream_buffer.max(begun.len());
-            let (stream, taken) = Stream::new(length, buffer, lane.max_body, &duty);
+            let (stream, taken) = Stream::new(length, buffer, &lane, &duty);
             push(&request, lane, Some(taken), duty);
-            streams.0.extend(stream.push(&begun, &mut || false));
+            streams.0.extend(self.push_more(stream, &begun));
         }
-        let open = streams.0.len();
-        self.opened(open);
-        (open > 0).then(|| Box::new(streams))
+        (!streams.0.is_empty()).then(|| Box::new(streams))
     }
 
     fn chunk(&mut self, stream: &mut Box<Streams>, bytes: Bytes) -> bool {
-        let before = stream.0.len();
-        let patience = self.patience.as_ref();
-        for one in std::mem::take(&mut stream.0) {
-            let mut waits = patience.map(Patience::of_a_stream);
-            let mut wait = || waits.as_mut().is_some_and(|waits| waits());
-            stream.0.extend(one.push(&bytes, &mut wait));
-        }
-        self.closed(before - stream.0.len());
+        let streams = std::mem::take(&mut stream.0);
+        stream.0.extend(streams.into_iter().filter_map(|one| self.push_more(one, &bytes)));
         !stream.0.is_empty()
     }
 
     /// Without fields that follow the body: none were announced, and others can't be sent.
     fn end(&mut self, stream: Box<Streams>, _trailers: Vec<(Bytes, Bytes)>) {
-        self.closed(stream.0.len());
         stream.0.into_iter().for_each(Stream::finish);
     }
 
     fn abort(&mut self, stream: Box<Streams>, reason: DropReason) {
-        self.closed(stream.0.len());
         stream.0.into_iter().for_each(|stream| stream.abort(reason));
-    }
-}
-
-impl ShadowSink {
-    fn opened(&mut self, streams: usize) {
-        if let Some(patience) = &mut self.patience {
-            patience.streams += streams;
-        }
-    }
-
-    fn closed(&mut self, streams: usize) {
-        if let Some(patience) = &mut self.patience {
-            patience.streams -= streams;
-        }
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -37,6 +40,36 @@ pub enum BodyEnd {
     Complete,
     /// It will never be complete.
     Aborted,
+}
+
+/// What a piece takes besides its bytes, about.
+const PIECE: usize = 128;
+
+/// What may wait in all bodies of an upstream together, so that one that hangs doesn't take the memory of others; clones
+/// share it.
+#[derive(Clone, Debug)]
+pub struct Room {
+    limit: usize,
+    used: Arc<AtomicUsize>,
+}
+
+impl Room {
+    /// For `limit` bytes, or one piece if that is larger.
+    pub(in crate::shadow) fn new(limit: usize) -> Self {
+        Self { limit, used: Arc::default() }
+    }
+
+    /// Whether there is room for a piece of so many bytes; it is taken then.
+    fn take(&self, bytes: usize) -> bool {
+        let fits =
+            |used: usize| used.checked_add(bytes + PIECE).filter(|&sum| used == 0 || sum <= self.limit);
+        // It guards no other memory.
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn give_back(&self, pieces: usize, bytes: usize) {
+        self.used.fetch_sub(bytes + pieces * PIECE, Ordering::Relaxed);
+    }
 }
 
 /// Gives a streamed body its bytes. Dropping it unfinished ends the copy's connection before the body's end.
@@ -73,9 +106,10 @@ struct State {
     trailers: Option<HeaderMap>,
     gone: bool,
     reader: Option<Waker>,
+    room: Room,
 }
 
-pub(super) fn channel(length: Option<u64>, limit: usize) -> (BodyWriter, Reader) {
+pub(super) fn channel(length: Option<u64>, limit: usize, room: &Room) -> (BodyWriter, Reader) {
     let state = State {
         pieces: VecDeque::new(),
         buffered: 0,
@@ -84,6 +118,7 @@ pub(super) fn channel(length: Option<u64>, limit: usize) -> (BodyWriter, Reader)
         trailers: None,
         gone: false,
         reader: None,
+        room: room.clone(),
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), end: watch::Sender::new(BodyEnd::Open), limit });
     (BodyWriter { shared: Arc::clone(&shared), finished: false }, Reader { shared })
@@ -104,7 +139,8 @@ impl BodyWriter {
                 return Ok(());
             }
             let buffered = state.buffered.saturating_add(piece.len());
-            if buffered > self.shared.limit && !state.pieces.is_empty() {
+            let is_over = buffered > self.shared.limit && !state.pieces.is_empty();
+            if is_over || !state.room.take(piece.len()) {
                 return Err(BodyLag::Full);
             }
             state.buffered = buffered;
@@ -167,6 +203,7 @@ impl Reader {
         let withheld = state.end == BodyEnd::Open && state.missing == Some(0) && state.pieces.len() == 1;
         if !withheld && let Some(piece) = state.pieces.pop_front() {
             state.buffered -= piece.len();
+            state.room.give_back(1, piece.len());
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if state.end == BodyEnd::Complete {
@@ -181,8 +218,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.gone = true;
-        state.pieces.clear();
-        state.buffered = 0;
+        state.clear();
     }
 }
 
@@ -206,6 +242,15 @@ impl Watch {
     }
 }
 
+impl State {
+    /// Lets go of what waits.
+    fn clear(&mut self) {
+        self.room.give_back(self.pieces.len(), self.buffered);
+        self.pieces.clear();
+        self.buffered = 0;
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,8 +261,7 @@ impl Shared {
             let mut state = self.lock();
             state.end = end;
             if end == BodyEnd::Aborted {
-                state.pieces.clear();
-                state.buffered = 0;
+                state.clear();
             }
             state.reader.take()
         };

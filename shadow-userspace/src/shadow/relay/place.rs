@@ -90,7 +90,10 @@ impl Relay {
                 Err(outcome) => return outcome,
             },
             Some(JobStream { body, complete }) => match message::head(&request, &lane.policy) {
-                Ok(head) => streamed(pin!(self.client.send(head, body, lane.timeout)), complete).await,
+                Ok(head) => {
+                    let _streams = self.streams(&body);
+                    streamed(pin!(self.client.send(head, body, lane.timeout)), complete).await
+                }
                 Err(outcome) => return outcome,
             },
         };

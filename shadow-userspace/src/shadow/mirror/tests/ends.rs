@@ -68,3 +68,32 @@ async fn a_defect_costs_the_copy_that_meets_it_and_no_more() {
     rig.until(|ledger| ledger.in_flight() == 0).await;
     rig.expect(&[("mirrored", 1), ("abandoned", 1)]).await;
 }
+
+/// Its place is free again when the source has given its body to the end, and not before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_patient_source_does_not_wait_for_what_waits_for_it() {
+    let (peer, mut arrivals) = black_hole().await;
+    let mut options = upstream("v2", peer.upstream());
+    (options.max_in_flight, options.max_queue) = (1, 1);
+    let Rig { ledger, mirror, sink } = Rig::new(&config_to(options));
+    let sink = sink.patient(crate::budget::MemoryBudget::new(1 << 20));
+    let mut rig = Rig { ledger, mirror: mirror.clone(), sink };
+    let request = captured("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", b"x");
+    let admitted = rig.admit(&request).unwrap();
+    let stream = rig.sink.begin(request, admitted.copies).unwrap();
+    arrivals.recv().await.unwrap();
+    let mut sending = tokio::task::spawn_blocking(move || {
+        rig.send(GET);
+        rig.send(GET);
+        rig
+    });
+    let sent = tokio::time::timeout(Duration::from_secs(5), &mut sending).await;
+    // Lets go of one that waits after all.
+    mirror.hurry();
+    assert!(sent.is_ok(), "it waits for ever");
+    let mut rig = sent.unwrap().unwrap();
+    assert_eq!(rig.drops(), [(DropReason::QueueFull, 1)]);
+    rig.sink.abort(stream, DropReason::Gap);
+    rig.mirror.close(std::future::ready(())).await;
+    assert_ledger(&rig.ledger.snapshot(), &[("gap", 1), ("queue_full", 1), ("shutdown", 1)]);
+}

@@ -139,6 +139,26 @@ async fn one_copy_may_be_too_large_while_another_goes_on() {
     assert!(received.try_recv().is_err());
 }
 
+/// Else one upstream that hangs would take the memory that the copies of others need.
+#[tokio::test]
+async fn streams_to_one_upstream_share_a_limit() {
+    let peer = Peer::spawn(|stream| async move {
+        let _stream = stream;
+        std::future::pending().await
+    })
+    .await;
+    let mut rig = Rig::to(peer.upstream(), |options| options.max_queue_bytes = 1 << 20);
+    let begun = vec![b'x'; 300 << 10];
+    // So many that the kernel's buffers make no difference: nothing is sent before this test waits.
+    let began: Vec<_> = (0..10).filter_map(|_| begin(&mut rig, CHUNKED, &begun)).collect();
+    assert_eq!((began.len(), rig.drops()), (3, vec![(DropReason::Backlog, 7)]));
+    began.into_iter().for_each(|stream| rig.sink.abort(stream, DropReason::Gap));
+    rig.until(|ledger| ledger.in_flight() == 0).await;
+    let again = begin(&mut rig, CHUNKED, &begun).unwrap();
+    rig.sink.abort(again, DropReason::Gap);
+    rig.expect(&[("gap", 4), ("backlog", 7)]).await;
+}
+
 /// Its place is never taken, since another has it.
 #[tokio::test]
 async fn a_stream_that_waits_is_bounded_and_can_be_aborted() {
