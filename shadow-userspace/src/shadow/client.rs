@@ -14,10 +14,6 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-mod adapter;
-
-pub use adapter::ClientOptions;
-
 pub use crate::shadow::tls::ClientError;
 use crate::{
     ledger::{FailReason, Outcome},
@@ -50,8 +46,6 @@ struct Inner {
     connector: Connector,
     pool: Arc<Pool>,
     connect_timeout: Duration,
-    /// For the adapter.
-    timeout: Duration,
     max_response: u64,
     complained: Mutex<Option<Instant>>,
 }
@@ -82,7 +76,6 @@ impl ShadowClient {
             connector: Connector::new(tls, options.own_mark),
             pool: Arc::new(Pool::new(options.max_in_flight, options.idle_timeout)),
             connect_timeout: options.connect_timeout,
-            timeout: options.timeout,
             max_response: options.max_response,
             complained: Mutex::new(None),
         };

@@ -220,7 +220,7 @@ fn every_reason_has_its_series_from_the_start() {
 #[test]
 fn every_metric_is_documented() {
     let scraped = Scraped::of(sample(&Ledger::new()), Format::Prometheus);
-    let (_, documented) = include_str!("../../../../docs/METRICS.md").split_once("\n## Metrics\n").unwrap();
+    let (_, documented) = include_str!("../../../../docs/metrics.md").split_once("\n## Metrics\n").unwrap();
     let rows = documented.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', '{']).next());
     let kinds = scraped.types.iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
     assert_eq!(rows.collect::<BTreeSet<_>>(), kinds.clone().map(|(name, _)| name).collect::<BTreeSet<_>>());

@@ -39,11 +39,6 @@ fn client(upstream: Upstream) -> ShadowClient {
     ShadowClient::new(&options(upstream)).unwrap()
 }
 
-fn hasty(upstream: Upstream) -> ShadowClient {
-    let timeout = Duration::from_millis(100);
-    ShadowClient::new(&UpstreamOptions { timeout, ..options(upstream) }).unwrap()
-}
-
 /// A request's head with these header fields.
 fn head(method: &str, fields: &[(&'static str, &str)]) -> Parts {
     let request = Request::builder().method(method).uri("/").header("host", "a");
@@ -66,7 +61,17 @@ async fn send_with(
     let trailers: Vec<_> =
         trailers.iter().map(|(name, value)| (Bytes::from_static(name.as_bytes()), (*value).into())).collect();
     let body = Bytes::from_static(body.as_bytes());
-    client.send_copy(copy(&head, body, &trailers, client.upstream(), SUFFIX).unwrap()).await
+    send_copy(client, copy(&head, body, &trailers, client.upstream(), SUFFIX).unwrap()).await
+}
+
+async fn send_copy(client: &ShadowClient, copy: Request<CopyBody>) -> Outcome {
+    let (head, body) = copy.into_parts();
+    client.send(head, body, Duration::from_secs(5)).await
+}
+
+/// A GET that is given a tenth of a second.
+async fn send_hastily(client: &ShadowClient) -> Outcome {
+    client.send(head("GET", &[]), CopyBody::sized(Bytes::new()), Duration::from_millis(100)).await
 }
 
 async fn send(client: &ShadowClient, head: &'static str) -> Outcome {
@@ -161,7 +166,7 @@ async fn header_values_cross_the_wire_as_bytes() {
     let client = client(peer.upstream());
     let head = RequestHead::parse(Bytes::from_static(b"GET / HTTP/1.1\r\nHost: a:1\r\nX: \xff\ta\r\n\r\n"));
     let copy = copy(&head.unwrap(), Bytes::new(), &[], client.upstream(), SUFFIX).unwrap();
-    assert_eq!(client.send_copy(copy).await, Outcome::Mirrored(204));
+    assert_eq!(send_copy(&client, copy).await, Outcome::Mirrored(204));
     assert_eq!(
         received.recv().await.unwrap(),
         b"GET / HTTP/1.1\r\nhost: a-shadow:1\r\nx: \xff\ta\r\nx-shadow-copy: 1\r\n\r\n"
@@ -176,7 +181,7 @@ async fn a_large_body_crosses_the_wire_whole() {
     let raw = format!("PUT /big HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
     let head = RequestHead::parse(raw).unwrap();
     let copy = copy(&head, body.clone(), &[], client.upstream(), SUFFIX).unwrap();
-    assert_eq!(client.send_copy(copy).await, Outcome::Mirrored(204));
+    assert_eq!(send_copy(&client, copy).await, Outcome::Mirrored(204));
     assert!(received.recv().await.unwrap().ends_with(&body));
 }
 
@@ -234,7 +239,7 @@ async fn a_black_hole_is_a_timeout_and_its_connection_is_closed() {
     })
     .await;
     let began = Instant::now();
-    assert_eq!(send(&hasty(peer.upstream()), GET).await, Outcome::Failed(FailReason::Timeout));
+    assert_eq!(send_hastily(&client(peer.upstream())).await, Outcome::Failed(FailReason::Timeout));
     assert!(began.elapsed() >= Duration::from_millis(100));
     closed.notified().await;
 }
@@ -242,7 +247,7 @@ async fn a_black_hole_is_a_timeout_and_its_connection_is_closed() {
 #[tokio::test]
 async fn an_answer_that_never_ends_is_a_timeout() {
     let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc").await;
-    assert_eq!(send(&hasty(peer.upstream()), GET).await, Outcome::Failed(FailReason::Timeout));
+    assert_eq!(send_hastily(&client(peer.upstream())).await, Outcome::Failed(FailReason::Timeout));
 }
 
 #[tokio::test]

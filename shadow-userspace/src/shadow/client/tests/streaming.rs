@@ -3,7 +3,7 @@
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::*;
-use crate::shadow::body::{BodyLag, BodyWriter};
+use crate::shadow::body::{BodyLag, BodyWriter, Room};
 
 const MANY: usize = 3_000_000;
 
@@ -24,7 +24,7 @@ fn begin(
     length: Option<usize>,
     timeout: Duration,
 ) -> (BodyWriter, tokio::task::JoinHandle<Outcome>) {
-    let (writer, body) = CopyBody::stream(length.map(|length| length as u64), 256 << 10);
+    let (writer, body) = CopyBody::stream(length.map(|length| length as u64), 256 << 10, &Room::new(1 << 20));
     let client = client.clone();
     (writer, tokio::spawn(async move { client.send(post(length), body, timeout).await }))
 }
@@ -64,7 +64,7 @@ async fn a_streamed_body_arrives_whole_and_its_connection_is_kept() {
 async fn a_chunked_stream_ends_with_its_trailers() {
     let (peer, mut received) = Peer::recording().await;
     let client = client(peer.upstream());
-    let (mut writer, body) = CopyBody::stream(None, 1000);
+    let (mut writer, body) = CopyBody::stream(None, 1000, &Room::new(1 << 20));
     let mut fields = post(None);
     fields.headers.insert("trailer", "x-sum".parse().unwrap());
     let copy = tokio::spawn(async move { client.send(fields, body, LONG).await });
