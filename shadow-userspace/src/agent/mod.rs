@@ -36,7 +36,7 @@ use crate::{
     },
     budget::MemoryBudget,
     capture::{CaptureError, Control, Live, Usage},
-    config::Config,
+    config::{AdminConfig, AdminSocket, Config},
     ledger::Ledger,
     pipeline::{Pipeline, PipelineLimits, Sampler},
     shadow::{
@@ -91,9 +91,10 @@ pub(crate) fn run(config: Config, origin: Origin, summary: SummaryFormat) -> Res
     let ledger = Ledger::new();
     // What is wrong with an upstream is said before anything is attached.
     let mirror = Mirror::new(&config, ledger.clone(), runtime.handle().clone())?;
-    let listeners = Listeners::bind(&config.admin)?;
     let live = live_options(&config, &mirror);
     let source = Live::attach(&live)?;
+    // Afterwards, so that missing rights are told once.
+    let listeners = Listeners::bind(&config.admin)?;
     let attachment = source.attachment().to_owned();
     let (control, usage) = (Some(source.control()), Some(source.usage()));
     let began = announcement(&attachment, &live, &config);
@@ -118,7 +119,12 @@ pub(crate) fn replay(
     let attachment = format!("{} at {}", replay.input, replay.speed);
     let began = format!("replaying {attachment} to {}", upstreams(&config));
     let origin = Origin { path: None, load: None };
-    let listeners = Listeners::bind(&config.admin)?;
+    // It ends by itself and needs no rights, so it is to be talked to only if somebody says where.
+    let admin = match &config.admin.socket {
+        AdminSocket::Default => AdminConfig { socket: AdminSocket::Off, ..config.admin.clone() },
+        AdminSocket::At(_) | AdminSocket::Off => config.admin.clone(),
+    };
+    let listeners = Listeners::bind(&admin)?;
     let place = Place { attachment, control: None, usage: None, listeners, began };
     start(source, place, Setup { config, origin, mirror, ledger }, runtime, held, summary)
 }
