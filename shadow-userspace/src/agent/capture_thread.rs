@@ -120,9 +120,10 @@ impl CaptureGauges {
     }
 }
 
-/// The running thread.
+/// The running thread. Dropping it stops it and waits for it: nothing is attached then, whatever went wrong beside it.
 pub(super) struct CaptureThread<S> {
-    thread: JoinHandle<CaptureEnd<S>>,
+    /// None once it was waited for.
+    thread: Option<JoinHandle<CaptureEnd<S>>>,
     stop: Arc<AtomicBool>,
     gauges: Arc<CaptureGauges>,
     /// Its other end is dropped when the thread ends, a panic included.
@@ -151,7 +152,7 @@ impl<S: Source> CaptureThread<S> {
             shown.show(pipeline.stats());
             CaptureEnd { result, flows: pipeline.stats(), source }
         })?;
-        Ok(Self { thread, stop, gauges, alive })
+        Ok(Self { thread: Some(thread), stop, gauges, alive })
     }
 
     /// What the thread shows while it runs.
@@ -171,7 +172,17 @@ impl<S: Source> CaptureThread<S> {
         if !self.alive.is_terminated() {
             self.ended().await;
         }
-        self.thread.join().ok()
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl<S> Drop for CaptureThread<S> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // How it ended matters to nobody any more.
+            drop(thread.join());
+        }
     }
 }
 

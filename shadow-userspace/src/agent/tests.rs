@@ -255,6 +255,19 @@ async fn a_capture_that_panics_ends_the_agent_detached() {
     assert_eq!(diary, ["drop"], "dropping is what detaches the programs");
 }
 
+/// As when the admin API can't be served after all.
+#[tokio::test]
+async fn whoever_lets_go_of_the_capture_detaches_it() {
+    let Setup { mirror, ledger, .. } = setup(&config(refusing().await));
+    let source = FakeSource::new(Fate::Lives);
+    let diary = Arc::clone(&source.diary);
+    let (limits, budget) = (PipelineLimits::default(), MemoryBudget::new(1 << 20));
+    let pipeline = Pipeline::new(limits, ledger, budget, Sampler::all(), mirror.sink(dice(None)));
+    drop(CaptureThread::spawn(source, pipeline).unwrap());
+    let diary = diary.lock().unwrap();
+    assert!(diary.ends_with(&["detach", "drain the rest", "drop"]), "{diary:?}");
+}
+
 /// A configuration that is read again each time, by a script.
 fn scripted(mut script: Vec<Result<Config, String>>) -> Origin {
     script.reverse();
