@@ -242,6 +242,12 @@ impl CopyAccount {
         &self.upstream
     }
 
+    /// Whether both are one account.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.account.0, &other.account.0)
+    }
+
     /// Copies without an outcome yet, whether they wait or are on their way.
     #[must_use]
     pub fn in_flight(&self) -> u64 {

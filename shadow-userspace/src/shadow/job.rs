@@ -16,7 +16,7 @@ use crate::{
     pipeline::CapturedRequest,
     shadow::{
         body::{BodyLag, BodyWriter, CopyBody},
-        lane::Lane,
+        lane::{Lane, Loaded},
     },
 };
 
@@ -47,7 +47,7 @@ pub(super) struct Job {
     pub(super) stream: Option<JobStream>,
     pub(super) duty: Duty,
     /// Counts it among those of its lane.
-    pub(super) _load: Arc<()>,
+    pub(super) _load: Loaded,
 }
 
 /// The end of a stream that the upstream takes from.

@@ -1,7 +1,10 @@
 //! What one route sends to one upstream: the account of its copies, what is changed about them, and what may be.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,6 +14,20 @@ use crate::{
     route::{RouteOptions, ShadowOptions},
     shadow::{policy::CopyPolicy, relay::Relay},
 };
+
+/// Of the copies of one route for one upstream.
+#[derive(Debug, Default)]
+struct Load(AtomicUsize);
+
+/// Held by each copy that waits or is on its way.
+#[derive(Debug)]
+pub(super) struct Loaded(Arc<Load>);
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// One route's way to one upstream.
 #[derive(Debug)]
@@ -22,25 +39,28 @@ pub(super) struct Lane {
     pub(super) max_body: usize,
     max_in_flight: Option<usize>,
     pub(super) relay: Arc<Relay>,
-    /// Held by each of its copies that waits or is on its way.
-    load: Arc<()>,
+    load: Arc<Load>,
 }
 
 impl Lane {
-    pub(super) fn new(
+    /// Copies that are under way by one `before` count against its limit.
+    pub(super) fn new<'a>(
         route: &RouteOptions,
         shadow: &ShadowOptions,
         relay: &Arc<Relay>,
         ledger: &Ledger,
+        mut before: impl Iterator<Item = &'a Arc<Self>>,
     ) -> Self {
+        let account = ledger.account(&route.name, &shadow.upstream);
+        let same = before.find(|lane| lane.account.is(&account) && Arc::ptr_eq(&lane.relay, relay));
         Self {
-            account: ledger.account(&route.name, &shadow.upstream),
+            account,
             policy: Arc::clone(&shadow.policy),
             timeout: shadow.timeout.unwrap_or(relay.options().timeout),
             max_body: shadow.max_body,
             max_in_flight: shadow.max_in_flight,
             relay: Arc::clone(relay),
-            load: Arc::default(),
+            load: same.map(|lane| Arc::clone(&lane.load)).unwrap_or_default(),
         }
     }
 
@@ -64,11 +84,12 @@ impl Lane {
 
     /// Its copies that wait or are on their way.
     pub(super) fn load(&self) -> usize {
-        Arc::strong_count(&self.load) - 1
+        self.load.0.load(Ordering::Relaxed)
     }
 
     /// To be held by a copy.
-    pub(super) fn join(&self) -> Arc<()> {
-        Arc::clone(&self.load)
+    pub(super) fn join(&self) -> Loaded {
+        self.load.0.fetch_add(1, Ordering::Relaxed);
+        Loaded(Arc::clone(&self.load))
     }
 }

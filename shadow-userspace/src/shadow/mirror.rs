@@ -77,7 +77,7 @@ impl Mirror {
     pub fn new(config: &Config, ledger: Ledger, runtime: Handle) -> Result<Self, MirrorError> {
         let (latency, past_connections) = (Arc::new(Latency::new()), Arc::default());
         let make = Make { ledger: &ledger, latency: &latency, past: &past_connections, runtime: &runtime };
-        let plan = make.plan(config, &[])?;
+        let plan = make.plan(config, None)?;
         let relays = Mutex::new(plan.relays.iter().map(Arc::downgrade).collect());
         let (plan, hurry) = (ArcSwap::from_pointee(plan), AtomicBool::new(false));
         let inner = Inner { plan, ledger, hurry, latency, relays, past_connections, runtime };
@@ -96,7 +96,7 @@ impl Mirror {
     pub fn prepare(&self, config: &Config) -> Result<Plan, MirrorError> {
         let Inner { ledger, latency, past_connections, runtime, .. } = &*self.inner;
         let make = Make { ledger, latency, past: past_connections, runtime };
-        make.plan(config, &self.plan().relays)
+        make.plan(config, Some(&self.plan()))
     }
 
     /// Requests whose heads come from now on are planned by `plan`.
@@ -216,11 +216,12 @@ struct Make<'a> {
 }
 
 impl Make<'_> {
-    /// Upstreams among `before` with the same options stay as they are.
-    fn plan(&self, config: &Config, before: &[Arc<Relay>]) -> Result<Plan, MirrorError> {
+    /// Upstreams of `before` with the same options stay as they are.
+    fn plan(&self, config: &Config, before: Option<&Plan>) -> Result<Plan, MirrorError> {
         let mut relays = Vec::with_capacity(config.upstreams.len());
         for options in &config.upstreams {
-            let kept = before.iter().find(|relay| relay.options() == options).cloned();
+            let mut before = before.into_iter().flat_map(|plan| &plan.relays);
+            let kept = before.find(|relay| relay.options() == options).cloned();
             relays.push(match kept {
                 Some(relay) => relay,
                 None => Relay::new(options, self.latency, self.past, self.runtime)?,
@@ -234,7 +235,8 @@ impl Make<'_> {
                     upstream: shadow.upstream.clone(),
                 };
                 let relay = relay.ok_or_else(missing)?;
-                Ok(Arc::new(Lane::new(route, shadow, relay, self.ledger)))
+                let before = before.into_iter().flat_map(|plan| plan.lanes.iter().flatten());
+                Ok(Arc::new(Lane::new(route, shadow, relay, self.ledger, before)))
             };
             route.shadows.iter().map(lane).collect::<Result<Vec<_>, MirrorError>>()
         });

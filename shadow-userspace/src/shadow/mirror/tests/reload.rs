@@ -96,6 +96,22 @@ async fn an_upstream_that_is_gone_finishes_the_copies_that_it_has() {
     rig.expect(&[("mirrored", 5)]).await;
 }
 
+/// Else each reload would let a route have as many more.
+#[tokio::test]
+async fn what_is_under_way_counts_against_the_routes_limit_after_a_reload() {
+    let (peer, _arrivals) = black_hole().await;
+    let few = ShadowOptions { max_in_flight: Some(2), ..shadow_to("v2") };
+    let config = config(vec![upstream("v2", peer.upstream())], vec![route("few", vec![few])]);
+    let mut rig = Rig::new(&config);
+    for _ in 0..3 {
+        rig.send(GET);
+        switch(&rig, &config);
+    }
+    assert_eq!(rig.drops(), [(DropReason::InFlightLimit, 1)]);
+    rig.mirror.close(std::future::ready(())).await;
+    assert_ledger(&rig.ledger.snapshot(), &[("in_flight_limit", 1), ("shutdown", 2)]);
+}
+
 #[tokio::test]
 async fn the_shutdown_reaches_upstreams_that_are_gone() {
     let (peer, mut arrivals) = black_hole().await;
