@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{budget::MemoryBudget, shadow::mirror::Mirror};
+use crate::{budget::MemoryBudget, ledger::DropReason, shadow::mirror::Mirror};
 
 /// How often it looks for room.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -37,6 +37,20 @@ impl Patience {
             }
             thread::sleep(PERIOD);
         }
+    }
+
+    /// Waits a little if a copy that is refused for this reason may be allowed then; says whether it may.
+    pub(super) fn waits_for(&self, reason: DropReason) -> bool {
+        let helps = match reason {
+            DropReason::RateLimit => true,
+            DropReason::InFlightLimit => self.mirror.moves(),
+            _ => false,
+        };
+        let waits = helps && !self.is_over();
+        if waits {
+            thread::sleep(PERIOD);
+        }
+        waits
     }
 
     /// Waits a little each time for room in a stream; says whether there is hope.

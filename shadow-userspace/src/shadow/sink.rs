@@ -52,8 +52,8 @@ impl ShadowSink {
         Self { mirror, dice: Box::new(dice), patience: None }
     }
 
-    /// Lets requests wait, and with them the thread that delivers them, for room in the queues and until half of
-    /// `budget` is free, so that v2 sets the pace. For sources that lose nothing meanwhile.
+    /// Lets requests wait, and with them the thread that delivers them, for room in the queues, as long as limits say
+    /// and until half of `budget` is free, so that v2 sets the pace. For sources that lose nothing meanwhile.
     #[must_use]
     pub fn patient(self, budget: MemoryBudget) -> Self {
         let patience = Some(Patience::new(budget, self.mirror.clone()));
@@ -84,7 +84,17 @@ impl ShadowSink {
 
     fn wait_for_room(&self, request: &Shared, lane: &Lane) {
         if let Some(patience) = &self.patience {
-            patience.wait_for_room(|| lane.relay.has_room(&request.flow, request.bytes()));
+            patience.wait_for_room(|| !lane.is_full() && lane.relay.has_room(&request.flow, request.bytes()));
+        }
+    }
+
+    /// Why a request with this head gets no copy there now.
+    fn refuses(&self, head: &RequestHead, lane: &Lane) -> Option<DropReason> {
+        loop {
+            let reason = lane.refuses(head, Instant::now())?;
+            if !self.patience.as_ref().is_some_and(|patience| patience.waits_for(reason)) {
+                return Some(reason);
+            }
         }
     }
 
@@ -101,9 +111,8 @@ impl RequestSink for ShadowSink {
 
     fn admit(&mut self, head: &RequestHead, flow: &FlowKey, ticket: Ticket) -> Option<Admitted<Copies>> {
         let mut copies: SmallVec<[Planned; 1]> = SmallVec::new();
-        let now = Instant::now();
         for Planned { lane, ticket } in self.plan(head, flow, ticket) {
-            match lane.refuses(head, now) {
+            match self.refuses(head, &lane) {
                 Some(reason) => ticket.settle(Outcome::Dropped(reason)),
                 None => copies.push(Planned { lane, ticket }),
             }

@@ -137,6 +137,14 @@ async fn at_full_speed_the_upstream_sets_the_pace() {
         end.unwrap();
         assert_ledger(&summary.requests, &[("mirrored", 100)]);
     }
+
+    // And other limits.
+    let mut agent = tests::config(slow.upstream());
+    agent.routes[0].shadows[0].max_in_flight = Some(2);
+    agent.upstreams[0].max_rps = std::num::NonZeroU32::new(500);
+    let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
+    end.unwrap();
+    assert_ledger(&summary.requests, &[("mirrored", 100)]);
 }
 
 #[tokio::test]
