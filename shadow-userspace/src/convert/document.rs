@@ -10,6 +10,8 @@ use super::{ConvertError, Note};
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     documents: Vec<Document>,
+    /// The numbers of those that are none of Kubernetes'.
+    others: Vec<usize>,
     notes: Vec<Note>,
 }
 
@@ -42,28 +44,35 @@ impl Documents {
     /// # Errors
     /// If `text` is no YAML.
     pub(super) fn read(text: &str) -> Result<Self, ConvertError> {
-        let values: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| {
-            let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
-            let what = error.without_snippet().to_string();
-            let what = what.lines().next().unwrap_or_default();
-            ConvertError::Yaml(format!("{}no YAML: {what}", place.unwrap_or_default()))
-        })?;
+        // As for Kubernetes `y` and `n` are texts.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let values: Vec<Value> =
+            serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+                let place =
+                    error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+                let what = error.without_snippet().to_string();
+                let what = what.lines().next().unwrap_or_default();
+                ConvertError::Yaml(format!("{}no YAML: {what}", place.unwrap_or_default()))
+            })?;
         let mut all = Self::default();
         for (number, value) in (1..).zip(values) {
-            all.add(number, value);
+            if !all.add(number, value) {
+                all.others.push(number);
+            }
         }
         Ok(all)
     }
 
-    fn add(&mut self, number: usize, value: Value) {
-        let Value::Object(mut map) = value else { return };
+    /// Whether it is nothing, or a Kubernetes object.
+    fn add(&mut self, number: usize, value: Value) -> bool {
+        let Value::Object(mut map) = value else { return value.is_null() };
         let mut text = |key| map.remove(key).and_then(|value| value.as_str().map(str::to_owned));
-        let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else { return };
+        let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else { return map.is_empty() };
         if kind == "List" || kind.ends_with("List") && map.contains_key("items") {
             if let Some(Value::Array(items)) = map.remove("items") {
-                items.into_iter().for_each(|item| self.add(number, item));
+                return items.into_iter().all(|item| self.add(number, item));
             }
-            return;
+            return true;
         }
         let metadata = map.remove("metadata").unwrap_or_default();
         let text = |key| metadata.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -81,6 +90,12 @@ impl Documents {
             spec,
             taken: false,
         });
+        true
+    }
+
+    /// The number of the first document that is none of Kubernetes'.
+    pub(super) fn other(&self) -> Option<usize> {
+        self.others.first().copied()
     }
 
     /// Whether there is any.
@@ -206,6 +221,8 @@ impl Reader<'_> {
     pub(super) fn flag(&mut self, fields: &mut Fields, key: &str) -> bool {
         match fields.take(key) {
             Some(Value::Bool(is)) => is,
+            Some(Value::String(word)) if word == "yes" || word == "on" => true,
+            Some(Value::String(word)) if word == "no" || word == "off" => false,
             None => false,
             Some(_) => {
                 self.left_out(fields.at(key), "it is neither true nor false");
@@ -225,6 +242,17 @@ impl Reader<'_> {
     pub(super) fn objects(&mut self, fields: &mut Fields, key: &str) -> Vec<Fields> {
         let items = self.items(fields, key);
         items.into_iter().filter_map(|(place, value)| self.as_object(place, value)).collect()
+    }
+
+    /// Hosts in lower case; `*` if there are none. Some that can't be read are not every host.
+    pub(super) fn hosts(&mut self, fields: &mut Fields, key: &str) -> Vec<String> {
+        let said = self.notes.len();
+        let mut hosts = self.texts(fields, key);
+        hosts.iter_mut().for_each(|host| *host = host.to_ascii_lowercase());
+        if hosts.is_empty() && self.notes.len() == said {
+            hosts.push("*".to_owned());
+        }
+        hosts
     }
 
     /// A list of texts.

@@ -7,9 +7,8 @@ use std::cmp::Reverse;
 
 use super::{
     document::{Document, Documents, Fields, Reader},
-    gloo::suffixed,
     output::{Condition, Match, Mutations, Named, Path, PathRewrite, Percentage, Shadow, Upstream},
-    value::Inexpressible,
+    value::{Inexpressible, MatchRead},
     vhosts::{Rule, Vhost, Vhosts},
 };
 
@@ -21,11 +20,7 @@ pub(super) fn convert(documents: &mut Documents, vhosts: &mut Vhosts) -> bool {
     let known = !routes.is_empty();
     let mut by_host: Vec<(String, String, Vec<Ranked>)> = Vec::new();
     for (route, mut spec) in routes {
-        let mut hosts = reader.texts(&mut spec, "hostnames");
-        hosts.iter_mut().for_each(|host| *host = host.to_ascii_lowercase());
-        if hosts.is_empty() {
-            hosts.push("*".to_owned());
-        }
+        let hosts = reader.hosts(&mut spec, "hostnames");
         let rules = reader.objects(&mut spec, "rules");
         let mut api = Api { reader: &mut reader, vhosts, route };
         let ranked: Vec<_> = rules.into_iter().flat_map(|rule| api.rule(rule)).collect();
@@ -84,12 +79,16 @@ enum Rewrite {
 impl Api<'_, '_> {
     fn rule(&mut self, mut rule: Fields) -> Vec<Ranked> {
         let name = self.reader.text(&mut rule, "name");
-        let matches = self.reader.objects(&mut rule, "matches");
-        let matches: Vec<_> = if matches.is_empty() {
-            vec![Ok((Match::default(), None))]
-        } else {
-            matches.into_iter().map(|one| self.matches(one)).collect()
-        };
+        let mut prefixes = Vec::new();
+        let mut matches = self.reader.each_match(&mut rule, "matches", |reader, mut one| {
+            let mut prefix = None;
+            let read = reader.matched(|reader, to| conditions(reader, &mut one, to, &mut prefix));
+            prefixes.push(prefix);
+            vec![read]
+        });
+        if matches.is_empty() {
+            matches.push(MatchRead::sure(Match::default()));
+        }
         let mut filters = Filters::default();
         for filter in self.reader.objects(&mut rule, "filters") {
             self.filter(filter, &mut filters);
@@ -98,37 +97,11 @@ impl Api<'_, '_> {
         for key in ["backendRefs", "timeouts", "retry", "sessionPersistence"] {
             let _ = rule.take(key);
         }
+        filters.shadow = self.reader.once_each(rule.place(), std::mem::take(&mut filters.shadow));
         self.reader.done(rule);
-        let matches = matches.into_iter().flatten();
-        matches.map(|(one, prefix)| ranked(name.clone(), one, prefix, &filters)).collect()
-    }
-
-    /// The match, and its prefix if it has one.
-    fn matches(&mut self, mut one: Fields) -> Result<(Match, Option<String>), Inexpressible> {
-        let reader = &mut *self.reader;
-        let mut prefix = None;
-        let path = match reader.object(&mut one, "path") {
-            None => None,
-            Some(mut path) => {
-                let kind = reader.text(&mut path, "type").unwrap_or_else(|| "PathPrefix".to_owned());
-                let value = reader.text(&mut path, "value").unwrap_or_else(|| "/".to_owned());
-                match kind.as_str() {
-                    "Exact" => Some(Path::Exact(value)),
-                    "RegularExpression" => Some(Path::Regex(reader.pattern(path.at("value"), value)?)),
-                    "PathPrefix" => {
-                        let trimmed = value.trim_end_matches('/').to_owned();
-                        prefix = Some(trimmed.clone());
-                        segments(&trimmed)
-                    }
-                    _ => return Err(reader.refuse(path.at("type"), "the agent has no such path match")),
-                }
-            }
-        };
-        let methods = reader.text(&mut one, "method").into_iter().collect();
-        let headers = named(reader, &mut one, "headers")?;
-        let query = named(reader, &mut one, "queryParams")?;
-        reader.all_understood(&one)?;
-        Ok((Match { hosts: Vec::new(), path, methods, headers, query }, prefix))
+        let prefixes = prefixes.into_iter().chain(std::iter::repeat(None));
+        let matches = matches.into_iter().zip(prefixes);
+        matches.map(|(one, prefix)| ranked(name.as_deref(), one, prefix, &filters)).collect()
     }
 
     fn filter(&mut self, mut filter: Fields, filters: &mut Filters) {
@@ -158,12 +131,15 @@ impl Api<'_, '_> {
     }
 
     fn mirror(&mut self, mut mirror: Fields) -> Option<Shadow> {
+        let is_given = mirror.has("percent") || mirror.has("fraction");
         let percent = self.reader.number(&mut mirror, "percent");
         let fraction = self.reader.object(&mut mirror, "fraction").map(|mut fraction| {
             let numerator = self.reader.number(&mut fraction, "numerator").unwrap_or(0.0);
             let denominator = self.reader.number(&mut fraction, "denominator").unwrap_or(100.0);
             (numerator, denominator)
         });
+        // All would be more than was asked for.
+        let percent = percent.or((is_given && fraction.is_none()).then_some(0.0));
         let percentage = match (percent, fraction) {
             (Some(percent), _) => Percentage::new(percent),
             (None, Some((numerator, denominator))) => fraction_of(numerator, denominator),
@@ -188,10 +164,13 @@ impl Api<'_, '_> {
         self.reader.done(backend);
         self.reader.done(mirror);
         if port.is_none() {
-            self.reader
-                .note(place, format!("no port is given, so 80 is a guess: correct `upstreams.{name}.url`"));
+            self.reader.note(
+                place.clone(),
+                format!("no port is given, so 80 is a guess: correct `upstreams.{name}.url`"),
+            );
         }
         let url = format!("http://{name}.{namespace}.svc:{}", port.unwrap_or(80.0));
+        let url = self.reader.address(&place, url)?;
         let upstream = self.vhosts.upstream(&name, &Upstream { url, tls: None });
         let (headers, path_rewrite) = (Mutations::default(), None);
         Some(Shadow { upstream, percentage, host_rewrite: None, headers, path_rewrite })
@@ -204,11 +183,7 @@ impl Api<'_, '_> {
             for mut header in self.reader.objects(&mut modifier, key) {
                 let name = self.reader.text(&mut header, "name").unwrap_or_default();
                 let value = self.reader.text(&mut header, "value").unwrap_or_default();
-                if super::value::is_mutable(&name) {
-                    to.insert(name, value);
-                } else {
-                    self.reader.left_out(header.place(), "this header is the agent's to set");
-                }
+                self.reader.change(to, header.place().to_owned(), name, value);
             }
         }
         changes.remove = self.reader.texts(&mut modifier, "remove");
@@ -218,17 +193,47 @@ impl Api<'_, '_> {
     }
 
     fn rewrite(&mut self, mut rewrite: Fields, filters: &mut Filters) {
-        filters.host = self.reader.text(&mut rewrite, "hostname").map(|host| suffixed(&host));
+        filters.host = self.reader.new_host(&mut rewrite, "hostname");
         if let Some(mut path) = self.reader.object(&mut rewrite, "path") {
             // Which of the two it is, is said twice.
             let _ = path.take("type");
-            let whole = self.reader.text(&mut path, "replaceFullPath").map(Rewrite::Whole);
-            let prefix = self.reader.text(&mut path, "replacePrefixMatch").map(Rewrite::Prefix);
+            let whole = self.reader.new_path(&mut path, "replaceFullPath").map(Rewrite::Whole);
+            let prefix = self.reader.new_path(&mut path, "replacePrefixMatch").map(Rewrite::Prefix);
             filters.path = whole.or(prefix);
             self.reader.done(path);
         }
         self.reader.done(rewrite);
     }
+}
+
+/// The conditions of a match, and its prefix if it has one.
+fn conditions(
+    reader: &mut Reader<'_>,
+    one: &mut Fields,
+    to: &mut Match,
+    prefix: &mut Option<String>,
+) -> Result<(), Inexpressible> {
+    if let Some(mut path) = reader.object(one, "path") {
+        let kind = reader.text(&mut path, "type").unwrap_or_else(|| "PathPrefix".to_owned());
+        let value = reader.text(&mut path, "value").unwrap_or_else(|| "/".to_owned());
+        let place = path.at("value");
+        to.path = match kind.as_str() {
+            "Exact" => reader.path(place, Path::Exact(value), false)?,
+            "RegularExpression" => Some(Path::Regex(reader.pattern(place, value)?)),
+            "PathPrefix" => {
+                reader.path(place, Path::Prefix(value.clone()), false)?;
+                let trimmed = value.trim_end_matches('/');
+                *prefix = Some(trimmed.to_owned());
+                segments(trimmed)
+            }
+            _ => return Err(reader.refuse(path.at("type"), "the agent has no such path match")),
+        };
+    }
+    let methods = reader.text(one, "method").into_iter().collect();
+    to.methods = reader.methods(one.at("method"), methods)?;
+    to.headers = named(reader, one, "headers")?;
+    to.query = named(reader, one, "queryParams")?;
+    reader.all_understood(one)
 }
 
 fn named(reader: &mut Reader<'_>, one: &mut Fields, key: &str) -> Result<Vec<Named>, Inexpressible> {
@@ -243,7 +248,11 @@ fn named(reader: &mut Reader<'_>, one: &mut Fields, key: &str) -> Result<Vec<Nam
             _ => return Err(reader.refuse(condition.at("type"), "the agent has no such match")),
         };
         reader.all_understood(&condition)?;
-        all.push(Named { name, value, invert: false });
+        all.push(if key == "headers" {
+            reader.header(condition.place(), name, value, false)?
+        } else {
+            reader.parameter(condition.place(), name, value, false)?
+        });
     }
     Ok(all)
 }
@@ -253,21 +262,29 @@ fn segments(prefix: &str) -> Option<Path> {
     if prefix.is_empty() { None } else { Some(Path::Regex(format!("{}(?:/.*)?", regex::escape(prefix)))) }
 }
 
-fn ranked(name: Option<String>, one: Match, prefix: Option<String>, filters: &Filters) -> Ranked {
+fn ranked(name: Option<&str>, one: MatchRead, prefix: Option<String>, filters: &Filters) -> Ranked {
+    let MatchRead { one, is_sure } = one;
     let (kind, length) = match (&one.path, &prefix) {
         (Some(Path::Exact(path)), _) => (0, path.len()),
         (Some(Path::Regex(pattern)), None) => (1, pattern.len()),
+        // Its path may be any.
+        (None, None) if !is_sure => (0, 0),
         (_, prefix) => (2, prefix.as_ref().map_or(0, String::len)),
     };
-    let rank =
-        (kind, Reverse(length), one.methods.is_empty(), Reverse(one.headers.len()), Reverse(one.query.len()));
+    let rank = if is_sure {
+        (kind, Reverse(length), one.methods.is_empty(), Reverse(one.headers.len()), Reverse(one.query.len()))
+    } else {
+        // It may have more conditions than any other.
+        (kind, Reverse(length), false, Reverse(usize::MAX), Reverse(usize::MAX))
+    };
     let path = filters.path.clone().map(|rewrite| rewritten(rewrite, prefix.as_deref()));
-    let shadow = filters.shadow.iter().map(|to| Shadow {
+    let shadow = filters.shadow.iter().filter(|_| is_sure).map(|to| Shadow {
         host_rewrite: filters.host.clone(),
         headers: filters.headers.clone(),
         path_rewrite: path.clone(),
         ..to.clone()
     });
+    let name = name.map(str::to_owned);
     Ranked { rank, rule: Rule { name, matches: matches_of(one), shadow: shadow.collect() } }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     document::{Document, Documents, Fields, Reader},
     output::{Condition, Match, Named, Path, PathRewrite, Percentage, Shadow, Tls, Upstream},
-    value::{Inexpressible, ignoring_case},
+    value::{Inexpressible, MatchRead},
     vhosts::{Rule, Vhost, Vhosts},
 };
 
@@ -32,16 +32,12 @@ pub(super) fn convert(documents: &mut Documents, vhosts: &mut Vhosts) -> bool {
     let known = !services.is_empty();
     for (service, mut spec) in services {
         let Some(mut host) = reader.object(&mut spec, "virtualHost") else { continue };
-        let mut hosts = reader.texts(&mut host, "domains");
-        hosts.iter_mut().for_each(|host| *host = host.to_ascii_lowercase());
-        if hosts.is_empty() {
-            hosts.push("*".to_owned());
-        }
+        let hosts = reader.hosts(&mut host, "domains");
         let routes = reader.objects(&mut host, "routes");
         let mut gloo =
             Gloo { reader: &mut reader, vhosts, upstreams: &upstreams, tables: &mut tables, service };
         let mut rules = Vec::new();
-        routes.into_iter().for_each(|route| gloo.route(route, &mut rules));
+        routes.into_iter().for_each(|route| gloo.route(route, &[], &mut rules));
         let name = gloo.service.name;
         reader.done(host);
         reader.done(spec);
@@ -66,12 +62,18 @@ struct Gloo<'a, 'n> {
 }
 
 impl Gloo<'_, '_> {
-    fn route(&mut self, mut route: Fields, rules: &mut Vec<Rule>) {
+    /// `parent`: what the route that delegates to this one matches.
+    fn route(&mut self, mut route: Fields, parent: &[MatchRead], rules: &mut Vec<Rule>) {
         let name = self.reader.text(&mut route, "name");
+        let matches = matches(self.reader, &mut route);
+        let _ = route.take("inheritableMatchers");
+        let Some(matches) = below(parent, matches) else {
+            let why = "it lies outside of what the route that delegates to it matches";
+            return self.reader.left_out(route.place(), why);
+        };
         if let Some(action) = self.reader.object(&mut route, "delegateAction") {
-            return self.delegate(action, route, rules);
+            return self.delegate(action, route, &matches, rules);
         }
-        let matches = self.matches(&mut route);
         // Where the real request goes is the gateway's.
         let action = route.take("routeAction").or_else(|| route.take("redirectAction"));
         let _ = action.or_else(|| route.take("directResponseAction"));
@@ -81,85 +83,46 @@ impl Gloo<'_, '_> {
                 shadows.extend(self.options(options, &matches));
             }
         }
+        let shadows = self.reader.once_each(route.place(), shadows);
         self.reader.done(route);
-        // Why not, was said already.
-        if let Ok(matches) = matches {
-            rules.push(Rule { name, matches, shadow: shadows });
+        if shadows.iter().any(|shadow| shadow.path_rewrite.is_some()) {
+            // Each path is rewritten by itself.
+            let everything = || vec![MatchRead::sure(Match::default())];
+            let matches = if matches.is_empty() { everything() } else { matches };
+            let (sure, unsure): (Vec<_>, Vec<_>) = matches.into_iter().partition(|one| one.is_sure);
+            for one in sure {
+                rules.extend(Rule::of(name.as_deref(), vec![with_path(one)], shadows.clone()));
+            }
+            if !unsure.is_empty() {
+                rules.extend(Rule::of(name.as_deref(), unsure, Vec::new()));
+            }
+            return;
         }
+        rules.extend(Rule::of(name.as_deref(), matches, shadows));
     }
 
-    /// The routes of the table, which all lie below the delegating route's prefix.
-    fn delegate(&mut self, mut action: Fields, mut route: Fields, rules: &mut Vec<Rule>) {
+    /// The routes of the table. Where they aren't known, what may be theirs isn't left to later routes.
+    fn delegate(&mut self, mut action: Fields, route: Fields, parent: &[MatchRead], rules: &mut Vec<Rule>) {
         let place = action.place().to_owned();
         let mut reference = self.reader.object(&mut action, "ref").unwrap_or(action);
         let target = self.reference(&mut reference);
         self.reader.done(reference);
-        let parent = self.matches(&mut route);
         self.reader.done(route);
         let Some(routes) = target.and_then(|target| self.tables.remove(&target)) else {
             self.reader.left_out(place, "the RouteTable isn't in the file, or was delegated to before");
+            rules.push(Rule {
+                name: None,
+                matches: parent.iter().map(|one| one.one.clone()).collect(),
+                shadow: Vec::new(),
+            });
             return;
         };
         for child in routes {
-            let inherits = !child.has("matchers") && !child.has("matcher");
-            let first = rules.len();
-            self.route(child, rules);
-            if let (true, Ok(parent)) = (inherits, &parent) {
-                rules[first..].iter_mut().for_each(|rule| rule.matches.clone_from(parent));
-            }
+            self.route(child, parent, rules);
         }
     }
 
-    fn matches(&mut self, route: &mut Fields) -> Result<Vec<Match>, Inexpressible> {
-        let mut matchers = self.reader.objects(route, "matchers");
-        matchers.extend(self.reader.object(route, "matcher"));
-        matchers.into_iter().map(|matcher| self.matcher(matcher)).collect()
-    }
-
-    fn matcher(&mut self, mut matcher: Fields) -> Result<Match, Inexpressible> {
-        let reader = &mut *self.reader;
-        let path = if let Some(exact) = reader.text(&mut matcher, "exact") {
-            Some(Path::Exact(exact))
-        } else if let Some(regex) = reader.text(&mut matcher, "regex") {
-            Some(Path::Regex(reader.pattern(matcher.at("regex"), regex)?))
-        } else {
-            reader.text(&mut matcher, "prefix").map(Path::Prefix)
-        };
-        let is_exact_case = !matcher.has("caseSensitive") || reader.flag(&mut matcher, "caseSensitive");
-        let path = if is_exact_case { path } else { path.map(ignoring_case) };
-        // What begins with a slash is every path.
-        let path = path.filter(|path| *path != Path::Prefix("/".to_owned()));
-        let methods = reader.texts(&mut matcher, "methods");
-        let headers = self.named(&mut matcher, "headers")?;
-        let query = self.named(&mut matcher, "queryParameters")?;
-        self.reader.all_understood(&matcher)?;
-        Ok(Match { hosts: Vec::new(), path, methods, headers, query })
-    }
-
-    fn named(&mut self, matcher: &mut Fields, key: &str) -> Result<Vec<Named>, Inexpressible> {
-        let reader = &mut *self.reader;
-        let mut all = Vec::new();
-        for mut one in reader.objects(matcher, key) {
-            let name = reader.text(&mut one, "name").unwrap_or_default();
-            let value = reader.text(&mut one, "value").filter(|value| !value.is_empty());
-            let is_regex = reader.flag(&mut one, "regex");
-            let value = match value {
-                None => Condition::Present(true),
-                Some(pattern) if is_regex => Condition::Regex(reader.pattern(one.at("value"), pattern)?),
-                Some(value) => Condition::Exact(value),
-            };
-            let invert = reader.flag(&mut one, "invertMatch");
-            reader.all_understood(&one)?;
-            all.push(Named { name, value, invert });
-        }
-        Ok(all)
-    }
-
-    fn options(
-        &mut self,
-        mut options: Fields,
-        matches: &Result<Vec<Match>, Inexpressible>,
-    ) -> Option<Shadow> {
+    fn options(&mut self, mut options: Fields, matches: &[MatchRead]) -> Option<Shadow> {
         let shadowing = self.reader.object(&mut options, "shadowing");
         let shadow = shadowing.and_then(|shadowing| self.shadowing(shadowing));
         let Some(mut shadow) = shadow else {
@@ -167,14 +130,10 @@ impl Gloo<'_, '_> {
             return None;
         };
         // As Envoy mirrors what it made of a request, its rewriting is the copy's too.
-        if let Some(host) = self.reader.text(&mut options, "hostRewrite") {
-            shadow.host_rewrite = Some(suffixed(&host));
-        }
-        if let Some(prefix) = self.reader.text(&mut options, "prefixRewrite") {
-            let has_prefix = matches.as_ref().is_ok_and(|matches| {
-                matches.iter().all(|one| matches!(one.path, Some(Path::Prefix(_) | Path::Exact(_))))
-            });
-            if has_prefix {
+        shadow.host_rewrite = self.reader.new_host(&mut options, "hostRewrite");
+        if let Some(prefix) = self.reader.new_path(&mut options, "prefixRewrite") {
+            let is_regex = |one: &MatchRead| one.is_sure && matches!(one.one.path, Some(Path::Regex(_)));
+            if !matches.iter().any(is_regex) {
                 shadow.path_rewrite = Some(PathRewrite::Prefix { prefix });
             } else {
                 self.reader.left_out(options.at("prefixRewrite"), "the route matches by no prefix");
@@ -205,6 +164,7 @@ impl Gloo<'_, '_> {
             }
             None => self.guess(&place, &namespace, &name),
         };
+        self.reader.address(&place, upstream.url.clone())?;
         let upstream = self.vhosts.upstream(&name, &upstream);
         Some(Shadow {
             upstream,
@@ -303,10 +263,95 @@ fn upstream(
     Upstream { url: format!("{scheme}://{host}{port}"), tls }
 }
 
-/// What Envoy makes of a rewritten host on the copy: the suffix stands before the port.
-pub(super) fn suffixed(host: &str) -> String {
-    String::from_utf8_lossy(&crate::shadow::host::suffixed(host.as_bytes(), crate::shadow::host::SUFFIX))
-        .into_owned()
+fn matches(reader: &mut Reader<'_>, route: &mut Fields) -> Vec<MatchRead> {
+    let read = |reader: &mut Reader<'_>, mut one: Fields| {
+        vec![reader.matched(|reader, to| matcher(reader, &mut one, to))]
+    };
+    let mut matches = reader.each_match(route, "matchers", read);
+    if route.has("matcher") {
+        let one = reader.object(route, "matcher");
+        matches
+            .extend(one.map_or_else(|| vec![MatchRead::unsure(Match::default())], |one| read(reader, one)));
+    }
+    matches
+}
+
+fn matcher(reader: &mut Reader<'_>, matcher: &mut Fields, to: &mut Match) -> Result<(), Inexpressible> {
+    let (key, path) = if let Some(exact) = reader.text(matcher, "exact") {
+        ("exact", Path::Exact(exact))
+    } else if let Some(regex) = reader.text(matcher, "regex") {
+        ("regex", Path::Regex(reader.pattern(matcher.at("regex"), regex)?))
+    } else {
+        ("prefix", Path::Prefix(reader.text(matcher, "prefix").unwrap_or_default()))
+    };
+    let ignores_case = matcher.has("caseSensitive") && !reader.flag(matcher, "caseSensitive");
+    to.path = reader.path(matcher.at(key), path, ignores_case)?;
+    let methods = reader.texts(matcher, "methods");
+    to.methods = reader.methods(matcher.at("methods"), methods)?;
+    to.headers = named(reader, matcher, "headers")?;
+    to.query = named(reader, matcher, "queryParameters")?;
+    reader.all_understood(matcher)
+}
+
+fn named(reader: &mut Reader<'_>, matcher: &mut Fields, key: &str) -> Result<Vec<Named>, Inexpressible> {
+    let mut all = Vec::new();
+    for mut one in reader.objects(matcher, key) {
+        let name = reader.text(&mut one, "name").unwrap_or_default();
+        let value = reader.text(&mut one, "value").filter(|value| !value.is_empty());
+        let is_regex = reader.flag(&mut one, "regex");
+        let value = match value {
+            None => Condition::Present(true),
+            Some(pattern) if is_regex => Condition::Regex(reader.pattern(one.at("value"), pattern)?),
+            Some(value) => Condition::Exact(value),
+        };
+        let invert = reader.flag(&mut one, "invertMatch");
+        reader.all_understood(&one)?;
+        all.push(if key == "headers" {
+            reader.header(one.place(), name, value, invert)?
+        } else {
+            reader.parameter(one.place(), name, value, invert)?
+        });
+    }
+    Ok(all)
+}
+
+/// What a route of a table matches: its own matches as far as they lie below its parent's, and those where it has none.
+/// None: nothing.
+fn below(parent: &[MatchRead], own: Vec<MatchRead>) -> Option<Vec<MatchRead>> {
+    if parent.is_empty() {
+        return Some(own);
+    }
+    if own.is_empty() {
+        return Some(parent.to_vec());
+    }
+    let both = own.iter().flat_map(|own| parent.iter().filter_map(move |parent| both(parent, own)));
+    Some(both.collect()).filter(|both: &Vec<_>| !both.is_empty())
+}
+
+fn both(parent: &MatchRead, own: &MatchRead) -> Option<MatchRead> {
+    let is_sure = parent.is_sure && own.is_sure;
+    let (parent, mut one) = (parent.one.clone(), own.one.clone());
+    match (&parent.path, &one.path) {
+        (None, _) => {}
+        (Some(Path::Prefix(above)), Some(Path::Prefix(path) | Path::Exact(path) | Path::Regex(path)))
+            if path.starts_with(above) => {}
+        (above, None) if !is_sure => one.path.clone_from(above),
+        _ => return None,
+    }
+    if one.methods.is_empty() {
+        one.methods = parent.methods;
+    }
+    for (to, from) in [(&mut one.headers, parent.headers), (&mut one.query, parent.query)] {
+        let new: Vec<_> = from.into_iter().filter(|condition| !to.contains(condition)).collect();
+        to.extend(new);
+    }
+    Some(MatchRead { one, is_sure })
+}
+
+/// A path's prefix can be replaced only if it is said.
+fn with_path(mut one: MatchRead) -> MatchRead {
+    one.one.path.get_or_insert_with(|| Path::Prefix("/".to_owned()));
+    one
 }
 
 /// Hosts without what comes again.

@@ -2,11 +2,12 @@
 
 use super::{
     document::{Document, Documents, Fields, Reader},
-    gloo::{once_each, suffixed},
+    gloo::once_each,
     output::{Condition, Match, Mutations, Named, Path, PathRewrite, Percentage, Shadow, Upstream},
-    value::{Inexpressible, ignoring_case},
+    value::{Inexpressible, MatchRead},
     vhosts::{Rule, Vhost, Vhosts},
 };
+use crate::route::matcher::full_match;
 
 /// Says whether there was a document of Istio's.
 pub(super) fn convert(documents: &mut Documents, vhosts: &mut Vhosts) -> bool {
@@ -55,10 +56,9 @@ impl Istio<'_, '_> {
     /// Several rules if the path is rewritten by what each of several matches says.
     fn route(&mut self, mut route: Fields) -> Vec<Rule> {
         let name = self.reader.text(&mut route, "name");
-        let matches = self.reader.objects(&mut route, "match");
-        let matches: Vec<_> = matches.into_iter().map(|one| self.matches(one)).collect();
-        let had_matches = !matches.is_empty();
+        let matches = self.reader.each_match(&mut route, "match", matches);
         let shadow = self.mirrors(&mut route);
+        let shadow = self.reader.once_each(route.place(), shadow);
         // Where the real request goes is the gateway's.
         for key in ["route", "redirect", "directResponse", "timeout", "retries", "fault", "corsPolicy"] {
             let _ = route.take(key);
@@ -70,12 +70,7 @@ impl Istio<'_, '_> {
                 drop(fields);
             }
             self.reader.done(route);
-            let matches: Vec<_> = matches.into_iter().flatten().collect();
-            // Every condition was inexpressible: nothing is known to match.
-            if had_matches && matches.is_empty() {
-                return Vec::new();
-            }
-            return vec![Rule { name, matches, shadow }];
+            return Rule::of(name.as_deref(), matches, shadow);
         }
         let changes = headers.map(|headers| self.headers(headers)).unwrap_or_default();
         let rewrite = rewrite.map(|rewrite| self.rewrite(rewrite)).unwrap_or_default();
@@ -84,53 +79,20 @@ impl Istio<'_, '_> {
             .into_iter()
             .map(|to| Shadow { host_rewrite: rewrite.host.clone(), headers: changes.clone(), ..to })
             .collect();
-        let matches: Vec<Match> = matches.into_iter().flatten().collect();
-        if had_matches && matches.is_empty() {
-            return Vec::new();
+        let Some(path) = rewrite.path else { return Rule::of(name.as_deref(), matches, shadow) };
+        let matches = if matches.is_empty() { vec![MatchRead::sure(Match::default())] } else { matches };
+        let (sure, unsure): (Vec<_>, Vec<_>) = matches.into_iter().partition(|one| one.is_sure);
+        let sure = sure.into_iter();
+        let mut rules: Vec<_> = sure.map(|one| rewritten(name.clone(), one.one, &shadow, &path)).collect();
+        if !unsure.is_empty() {
+            rules.extend(Rule::of(name.as_deref(), unsure, Vec::new()));
         }
-        let Some(path) = rewrite.path else { return vec![Rule { name, matches, shadow }] };
-        let matches = if matches.is_empty() { vec![Match::default()] } else { matches };
-        matches.into_iter().map(|one| rewritten(name.clone(), one, &shadow, &path)).collect()
+        rules
     }
 
-    fn matches(&mut self, mut one: Fields) -> Result<Match, Inexpressible> {
-        let reader = &mut *self.reader;
-        // Its name is for logs.
-        let _ = one.take("name");
-        let ignores_case = reader.flag(&mut one, "ignoreUriCase");
-        let path = match one.take("uri") {
-            Some(uri) => Some(path(reader.string_match(one.at("uri"), uri)?)),
-            None => None,
-        };
-        let path = if ignores_case { path.map(ignoring_case) } else { path };
-        let path = path.filter(|path| *path != Path::Prefix("/".to_owned()));
-        let methods = match one.take("method") {
-            Some(method) => match reader.string_match(one.at("method"), method)? {
-                Condition::Exact(method) => vec![method],
-                Condition::Present(_) => Vec::new(),
-                _ => return Err(reader.refuse(one.at("method"), "methods are matched by their whole name")),
-            },
-            None => Vec::new(),
-        };
-        let mut headers = Vec::new();
-        for (key, invert) in [("headers", false), ("withoutHeaders", true)] {
-            for (place, name, value) in reader.entries(&mut one, key) {
-                headers.push(Named { name, value: reader.string_match(place, value)?, invert });
-            }
-        }
-        if let Some(authority) = one.take("authority") {
-            let value = reader.string_match(one.at("authority"), authority)?;
-            headers.push(Named { name: "host".to_owned(), value, invert: false });
-        }
-        let mut query = Vec::new();
-        for (place, name, value) in reader.entries(&mut one, "queryParams") {
-            query.push(Named { name, value: reader.string_match(place, value)?, invert: false });
-        }
-        reader.all_understood(&one)?;
-        Ok(Match { hosts: Vec::new(), path, methods, headers, query })
-    }
-
+    /// A share that can't be read is none: all would be more than was asked for.
     fn mirrors(&mut self, route: &mut Fields) -> Vec<Shadow> {
+        let is_given = route.has("mirrorPercentage");
         let percent = match self.reader.object(route, "mirrorPercentage") {
             Some(mut percent) => {
                 let value = self.reader.number(&mut percent, "value").unwrap_or(0.0);
@@ -139,15 +101,20 @@ impl Istio<'_, '_> {
             }
             None => None,
         };
-        let percent = ["mirrorPercent", "mirror_percent"]
-            .into_iter()
-            .fold(percent, |percent, key| percent.or(self.reader.number(route, key)));
+        let mut percent = percent.or(is_given.then_some(0.0));
+        for key in ["mirrorPercent", "mirror_percent"] {
+            let is_given = route.has(key);
+            let number = self.reader.number(route, key);
+            percent = percent.or(number).or(is_given.then_some(0.0));
+        }
         let single = self.reader.object(route, "mirror");
         let single = single.and_then(|to| self.destination(to, percent.unwrap_or(100.0)));
         let mut shadow: Vec<_> = single.into_iter().collect();
         for mut mirror in self.reader.objects(route, "mirrors") {
+            let is_given = mirror.has("percentage");
             let percent = match self.reader.object(&mut mirror, "percentage") {
                 Some(mut percent) => self.reader.number(&mut percent, "value").unwrap_or(0.0),
+                None if is_given => 0.0,
                 None => 100.0,
             };
             let to = self.reader.object(&mut mirror, "destination");
@@ -168,17 +135,21 @@ impl Istio<'_, '_> {
             Some(mut port) => self.reader.number(&mut port, "number"),
             None => None,
         };
+        let subset = self.reader.text(&mut to, "subset");
+        let host = subset.as_ref().map_or(host.clone(), |subset| of_subset(&host, subset));
+        let url = self.reader.address(to.place(), format!("http://{host}:{}", port.unwrap_or(80.0)))?;
+        if let Some(subset) = subset {
+            let what = format!(
+                "subsets are the mesh's, so {url} is a guess: give {subset} a name of its own that resolves to it \
+                 alone, and correct `upstreams.{host}.url`"
+            );
+            self.reader.note(to.at("subset"), what);
+        }
         if port.is_none() {
             let what = format!("no port is given, so 80 is a guess: correct `upstreams.{host}.url`");
             self.reader.note(to.place(), what);
         }
-        if to.has("subset") {
-            let _ = to.take("subset");
-            let why = "subsets are the mesh's; give the subset a name of its own that resolves to it alone";
-            self.reader.left_out(to.at("subset"), why);
-        }
         self.reader.done(to);
-        let url = format!("http://{host}:{}", port.unwrap_or(80.0));
         let upstream = self.vhosts.upstream(&host, &Upstream { url, tls: None });
         let (headers, path_rewrite) = (Mutations::default(), None);
         Some(Shadow { upstream, percentage, host_rewrite: None, headers, path_rewrite })
@@ -193,8 +164,8 @@ impl Istio<'_, '_> {
     }
 
     fn rewrite(&mut self, mut rewrite: Fields) -> Rewrite {
-        let host = self.reader.text(&mut rewrite, "authority").map(|host| suffixed(&host));
-        let mut path = self.reader.text(&mut rewrite, "uri").map(|prefix| PathRewrite::Prefix { prefix });
+        let host = self.reader.new_host(&mut rewrite, "authority");
+        let mut path = self.reader.new_path(&mut rewrite, "uri").map(|prefix| PathRewrite::Prefix { prefix });
         if let Some(mut regex) = self.reader.object(&mut rewrite, "uriRegexRewrite") {
             let pattern = self.reader.text(&mut regex, "match").unwrap_or_default();
             let substitution = self.reader.text(&mut regex, "rewrite").unwrap_or_default();
@@ -205,6 +176,90 @@ impl Istio<'_, '_> {
         self.reader.done(rewrite);
         Rewrite { host, path }
     }
+}
+
+/// One match, as several if it is about headers that may be absent.
+fn matches(reader: &mut Reader<'_>, mut one: Fields) -> Vec<MatchRead> {
+    let mut without = Vec::new();
+    let read = reader.matched(|reader, to| conditions(reader, &mut one, to, &mut without));
+    let mut all = vec![read];
+    for header in without {
+        // Istio takes an absent header for an empty one, and a condition of the agent's never holds for it.
+        let absent = Named { value: Condition::Present(false), invert: false, ..header.clone() };
+        let forms = if holds_for_empty(&header.value) { vec![header] } else { vec![header, absent] };
+        let with = |one: &MatchRead, form: &Named| {
+            let mut one = one.clone();
+            one.one.headers.push(form.clone());
+            one
+        };
+        all = all.iter().flat_map(|one| forms.iter().map(|form| with(one, form))).collect();
+    }
+    all
+}
+
+/// The conditions of a match; those of `withoutHeaders` on values are told apart.
+fn conditions(
+    reader: &mut Reader<'_>,
+    one: &mut Fields,
+    to: &mut Match,
+    without: &mut Vec<Named>,
+) -> Result<(), Inexpressible> {
+    /// Each doubles the matches.
+    const MAX_WITHOUT: usize = 4;
+    // Its name is for logs.
+    let _ = one.take("name");
+    let ignores_case = reader.flag(one, "ignoreUriCase");
+    if let Some(uri) = one.take("uri") {
+        let uri = path(reader.string_match(one.at("uri"), uri)?);
+        to.path = reader.path(one.at("uri"), uri, ignores_case)?;
+    }
+    if let Some(method) = one.take("method") {
+        let place = one.at("method");
+        to.methods = match reader.string_match(place.clone(), method)? {
+            Condition::Exact(method) => reader.methods(place, vec![method])?,
+            Condition::Present(_) => Vec::new(),
+            _ => return Err(reader.refuse(place, "methods are matched by their whole name")),
+        };
+    }
+    for (place, name, value) in reader.entries(one, "headers") {
+        let value = reader.string_match(place.clone(), value)?;
+        to.headers.push(reader.header(&place, name, value, false)?);
+    }
+    if let Some(authority) = one.take("authority") {
+        let value = reader.string_match(one.at("authority"), authority)?;
+        to.headers.push(Named { name: "host".to_owned(), value, invert: false });
+    }
+    for (place, name, value) in reader.entries(one, "queryParams") {
+        let value = reader.string_match(place.clone(), value)?;
+        to.query.push(reader.parameter(&place, name, value, false)?);
+    }
+    let mut values = Vec::new();
+    for (place, name, value) in reader.entries(one, "withoutHeaders") {
+        let value = reader.string_match(place.clone(), value)?;
+        let header = reader.header(&place, name, value, true)?;
+        let to = if matches!(header.value, Condition::Present(_)) { &mut to.headers } else { &mut values };
+        to.push(header);
+    }
+    if values.len() > MAX_WITHOUT {
+        return Err(reader.refuse(one.at("withoutHeaders"), "there are too many of them"));
+    }
+    reader.all_understood(one)?;
+    *without = values;
+    Ok(())
+}
+
+fn holds_for_empty(condition: &Condition) -> bool {
+    match condition {
+        Condition::Exact(text) | Condition::Prefix(text) => text.is_empty(),
+        Condition::Regex(pattern) => full_match(pattern).is_ok_and(|pattern| pattern.is_match("")),
+        Condition::Present(_) => false,
+    }
+}
+
+/// A name for a subset of a service's: `reviews-v2.prod.svc...`. The service's own would be that of v1, too.
+fn of_subset(host: &str, subset: &str) -> String {
+    let (service, domain) = host.split_at(host.find('.').unwrap_or(host.len()));
+    format!("{service}-{subset}{domain}")
 }
 
 #[derive(Default)]

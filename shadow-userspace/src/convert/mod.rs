@@ -4,7 +4,8 @@
 //! [`istio`] and [`gateway_api`] each make [`vhosts`] of them, whose routes come out in the order in which those gateways
 //! would look at them. [`output`] is what is written.
 //!
-//! A condition that can't be carried over would mirror more than was asked for. So a rule with one mirrors nothing.
+//! A condition that can't be carried over would mirror more than was asked for. So a rule with one mirrors nothing, and
+//! what it may match isn't left to later rules, which may mirror.
 
 mod document;
 mod gateway_api;
@@ -49,6 +50,11 @@ pub enum ConvertError {
     /// No YAML.
     #[error("{0}")]
     Yaml(String),
+    /// Something else beside Kubernetes documents: what it says would be lost.
+    #[error(
+        "document {0} has no apiVersion and kind: a configuration of the agent's own stands in a file alone"
+    )]
+    Mixed(usize),
     /// No document of a kind that has mirror rules.
     #[error(
         "no document with mirror rules: give a Gloo VirtualService, an Istio VirtualService or a Gateway API HTTPRoute"
@@ -74,6 +80,9 @@ pub fn is_foreign(text: &str) -> bool {
 /// If it is no YAML, or nothing in it mirrors.
 pub fn convert(text: &str) -> Result<Converted, ConvertError> {
     let mut documents = Documents::read(text)?;
+    if let (true, Some(number)) = (documents.any(), documents.other()) {
+        return Err(ConvertError::Mixed(number));
+    }
     let mut vhosts = Vhosts::default();
     let mut known = gloo::convert(&mut documents, &mut vhosts);
     known |= istio::convert(&mut documents, &mut vhosts);
@@ -86,5 +95,7 @@ pub fn convert(text: &str) -> Result<Converted, ConvertError> {
     Ok(Converted { yaml: output.to_yaml(), notes })
 }
 
+#[cfg(test)]
+mod never_more;
 #[cfg(test)]
 mod tests;

@@ -274,7 +274,7 @@ fn istio_matches_mirrors_and_rewrites() {
     percentage: 10{headers}
     path_rewrite:
 {rewrite}
-  - upstream: b.example
+  - upstream: b-v2.example
     percentage: 100{headers}
     path_rewrite:
 {rewrite}"
@@ -288,8 +288,8 @@ fn istio_matches_mirrors_and_rewrites() {
 upstreams:
   a.example:
     url: http://a.example:80
-  b.example:
-    url: http://b.example:80
+  b-v2.example:
+    url: http://b-v2.example:80
 routes:
 - name: one
   match:
@@ -325,20 +325,46 @@ routes:
     - reviews.prod.svc.cluster.local
     - www.example
     path:
+      prefix: /v1/
+    methods:
+    - GET
+    headers:
+    - name: x-a
+      exact: b
+    - name: x-b
+      present: true
+    - name: x-c
+      present: false
+    query:
+    - name: q
+      prefix: p
+  shadow:
+{}
+- name: one-3
+  match:
+  - hosts:
+    - reviews
+    - reviews.prod
+    - reviews.prod.svc
+    - reviews.prod.svc.cluster.local
+    - www.example
+    path:
       regex: /x/.*
   shadow:
 {}
 ",
             shadow(prefix),
+            shadow(prefix),
             shadow(whole)
         ),
         &[
             "document 1 (VirtualService shop): spec.http[0].match[2].sourceLabels: not carried over: the agent has no \
-             such condition; so what it is a part of matches nothing",
+             such condition; so nothing that it may be for is mirrored",
+            "document 1 (VirtualService shop): spec.http[0].mirrors[1].destination.subset: subsets are the mesh's, so \
+             http://b-v2.example:80 is a guess: give v2 a name of its own that resolves to it alone, and correct \
+             `upstreams.b-v2.example.url`",
             "document 1 (VirtualService shop): spec.http[0].mirrors[1].destination: no port is given, so 80 is a guess: \
-             correct `upstreams.b.example.url`",
-            "document 1 (VirtualService shop): spec.http[0].mirrors[1].destination.subset: not carried over: subsets are \
-             the mesh's; give the subset a name of its own that resolves to it alone",
+             correct `upstreams.b-v2.example.url`",
             "document 1 (VirtualService shop): spec.http[0].headers.request.set[Host]: not carried over: this header is \
              the agent's to set",
             "document 1 (VirtualService shop): spec.http[1].mirror: not carried over: its percentage is not from 0 to 100",

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::output::{Match, Output, Route, Shadow, Upstream};
+use super::{
+    output::{Condition, Match, Named, Output, Route, Shadow, Upstream},
+    value::MatchRead,
+};
 
 /// All virtual hosts, and the upstreams that they name.
 #[derive(Debug, Default)]
@@ -19,7 +22,8 @@ pub(super) struct Vhosts {
 pub(super) struct Vhost {
     /// What routes are named after.
     pub(super) name: String,
-    /// `*`, `*.example.com` or a name, in lower case.
+    /// Envoy's domains, in lower case: `*`, `*.example.com`, `*-a.example.com`, `example.*`, or a name, perhaps with a
+    /// port.
     pub(super) hosts: Vec<String>,
     pub(super) rules: Vec<Rule>,
 }
@@ -81,16 +85,15 @@ impl Vhost {
             rules.push(Rule { name: Some(format!("{name}-rest")), matches: Vec::new(), shadow: Vec::new() });
         }
         let hosts = if hosts.iter().any(|host| host == "*") { Vec::new() } else { hosts };
+        let (plain, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| is_plain(host));
         let route = |rule: Rule| {
             let mut matches = if rule.matches_all() { Vec::new() } else { rule.matches };
-            if matches.is_empty() && !hosts.is_empty() {
-                matches.push(Match::default());
-            }
-            matches.iter_mut().for_each(|one| {
-                if one.hosts.is_empty() {
-                    one.hosts.clone_from(&hosts);
+            if !plain.is_empty() || !others.is_empty() {
+                if matches.is_empty() {
+                    matches.push(Match::default());
                 }
-            });
+                matches = matches.iter().flat_map(|one| for_hosts(one, &plain, &others)).collect();
+            }
             let name = names.unique(rule.name.as_deref().unwrap_or(&name));
             Route { name, matches, shadow: rule.shadow }
         };
@@ -98,7 +101,49 @@ impl Vhost {
     }
 }
 
+/// Whether a route's `hosts` can have it.
+fn is_plain(host: &str) -> bool {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"*:/?#@[]\\".contains(&byte))
+}
+
+/// The match for hosts; those that aren't plain are conditions on the header.
+fn for_hosts(one: &Match, plain: &[String], others: &[String]) -> Vec<Match> {
+    let plain = Some(plain).filter(|plain| !plain.is_empty()).into_iter();
+    let plain = plain.map(|plain| Match { hosts: plain.to_vec(), ..one.clone() });
+    let others = others.iter().map(|host| {
+        let port = if has_port(host) { "" } else { "(?::[0-9]+)?" };
+        let pattern = format!("(?i){}{port}", regex::escape(host).replace("\\*", ".+"));
+        let mut one = one.clone();
+        let (name, value) = ("host".to_owned(), Condition::Regex(pattern));
+        one.headers.push(Named { name, value, invert: false });
+        one
+    });
+    plain.chain(others).collect()
+}
+
+fn has_port(host: &str) -> bool {
+    host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl Rule {
+    /// The rules that a gateway's rule becomes: what it matches gets the copies; what it may match gets none, but isn't
+    /// left to later rules either, since those may mirror it.
+    pub(super) fn of(name: Option<&str>, matches: Vec<MatchRead>, shadow: Vec<Shadow>) -> Vec<Self> {
+        let matches_all = matches.is_empty();
+        let (sure, unsure): (Vec<_>, Vec<_>) = matches.into_iter().partition(|one| one.is_sure);
+        let plain = |matches: Vec<MatchRead>| matches.into_iter().map(|one| one.one).collect::<Vec<_>>();
+        let name = name.map(str::to_owned);
+        let mut rules = Vec::new();
+        if matches_all || !sure.is_empty() {
+            rules.push(Self { name: name.clone(), matches: plain(sure), shadow });
+        }
+        if !unsure.is_empty() {
+            rules.push(Self { name, matches: plain(unsure), shadow: Vec::new() });
+        }
+        rules
+    }
+
     fn matches_all(&self) -> bool {
         self.matches.is_empty() || self.matches.contains(&Match::default())
     }
@@ -107,18 +152,24 @@ impl Rule {
 /// How specific a host is; the most specific first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Specificity {
+    /// Before the name without it, which is for all ports.
+    WithPort,
     Exact,
-    /// Wildcards, the longest first.
-    Wildcard(std::cmp::Reverse<usize>),
+    /// `*.example.com`, the longest first.
+    Suffix(std::cmp::Reverse<usize>),
+    /// `example.*`, the longest first.
+    Prefix(std::cmp::Reverse<usize>),
     Any,
 }
 
 impl Specificity {
     fn of(host: &str) -> Self {
-        match host.strip_prefix('*') {
-            None => Self::Exact,
-            Some("") => Self::Any,
-            Some(suffix) => Self::Wildcard(std::cmp::Reverse(suffix.len())),
+        match (host.strip_prefix('*'), host.strip_suffix('*')) {
+            (Some(""), _) => Self::Any,
+            (Some(suffix), _) => Self::Suffix(std::cmp::Reverse(suffix.len())),
+            (None, Some(prefix)) => Self::Prefix(std::cmp::Reverse(prefix.len())),
+            (None, None) if has_port(host) => Self::WithPort,
+            (None, None) => Self::Exact,
         }
     }
 }
@@ -140,13 +191,15 @@ fn by_specificity(vhost: Vhost) -> Vec<(Specificity, Vhost)> {
 struct Names(BTreeMap<String, usize>);
 
 impl Names {
-    /// `name`, or with a number behind it if it was given before.
+    /// `name` as routes may be called, or with a number behind it if it was given before.
     fn unique(&mut self, name: &str) -> String {
+        let refused = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+        let name = if name.is_empty() { "route".to_owned() } else { name.replace(refused, "-") };
         loop {
-            let count = self.0.entry(name.to_owned()).or_default();
+            let count = self.0.entry(name.clone()).or_default();
             *count += 1;
             if *count == 1 {
-                return name.to_owned();
+                return name;
             }
             let numbered = format!("{name}-{count}");
             if !self.0.contains_key(&numbered) {
