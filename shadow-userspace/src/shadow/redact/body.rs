@@ -45,10 +45,7 @@ pub(in crate::shadow) fn redacted(
     }
     // A byte order mark is no JSON, but skipped by some readers.
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if Kind::of(head) == Kind::Unknown
-        && !text.trim_ascii_start().starts_with(b"{")
-        && !text.trim_ascii_start().starts_with(b"[")
-    {
+    if Kind::of(head) == Kind::Unknown && !begins_like_json(text) {
         return Ok(None);
     }
     let text = std::str::from_utf8(text).map_err(|_| DropReason::Unredactable)?;
@@ -70,7 +67,8 @@ pub(in crate::shadow) fn redacted(
 
 impl Kind {
     fn of(head: &RequestHead) -> Self {
-        let mut types = head.header_values("content-type").map(Self::of_type);
+        let values = head.header_values("content-type").flat_map(|value| value.split(|byte| *byte == b','));
+        let mut types = values.map(Self::of_type);
         let Some(first) = types.next() else { return Self::Unknown };
         // Of several types any may be the one that the server goes by.
         types.fold(first, |kind, other| match (kind, other) {
@@ -84,11 +82,28 @@ impl Kind {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let essence = String::from_utf8_lossy(essence).to_ascii_lowercase();
         match essence.split_once('/') {
-            Some((_, subtype)) if subtype == "json" || subtype.ends_with("+json") => Self::Json,
+            // Sequences and lines of JSON, too.
+            Some((_, subtype)) if subtype.contains("json") => Self::Json,
             Some(("audio" | "font" | "image" | "multipart" | "video", _)) => Self::Other,
             _ => Self::Unknown,
         }
     }
+}
+
+/// Whether an object or array begins here for a reader that finds out by itself whether it is UTF-8, UTF-16 or UTF-32.
+fn begins_like_json(text: &[u8]) -> bool {
+    const MARKS: [&[u8]; 4] = [b"\0\0\xfe\xff", b"\xff\xfe\0\0", b"\xfe\xff", b"\xff\xfe"];
+    /// Bytes of a character, and which of them isn't zero.
+    const FORMS: [(usize, usize); 5] = [(1, 0), (2, 0), (2, 1), (4, 0), (4, 3)];
+    let text = MARKS.iter().find_map(|mark| text.strip_prefix(*mark)).unwrap_or(text);
+    let is_space = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'\x0b' | b'\x1e');
+    FORMS.into_iter().any(|(width, at)| {
+        let characters = text.chunks_exact(width).map(|bytes| {
+            let is_ascii = bytes.iter().enumerate().all(|(index, byte)| index == at || *byte == 0);
+            bytes.get(at).copied().filter(|_| is_ascii).unwrap_or_default()
+        });
+        matches!(characters.into_iter().find(|byte| !is_space(*byte)), Some(b'{' | b'['))
+    })
 }
 
 /// Whether the body is another form of what it stands for.
@@ -99,4 +114,59 @@ fn is_encoded(head: &RequestHead) -> bool {
         let coding = coding.trim_ascii();
         !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(head: &str, body: &[u8]) -> Result<Option<Bytes>, DropReason> {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{head}Content-Length: {}\r\n\r\n", body.len());
+        let redaction = Redaction { json: vec!["/p".parse().unwrap()], ..Redaction::default() };
+        redacted(&RequestHead::parse(head).unwrap(), body, &redaction)
+    }
+
+    /// Jackson and others find the encoding out by the first bytes, whatever the type says.
+    #[test]
+    fn json_of_other_encodings_does_not_leave() {
+        let text = " {\"p\": \"secret\"}";
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let utf16_be: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        let utf16_le: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let utf32_be: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+        let utf32_le: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let marked = |mark: &[u8], text: &[u8]| [mark, text].concat();
+        for body in [
+            marked(b"\xfe\xff", &utf16_be),
+            marked(b"\xff\xfe", &utf16_le),
+            marked(b"\0\0\xfe\xff", &utf32_be),
+            marked(b"\xff\xfe\0\0", &utf32_le),
+            utf16_be,
+            utf16_le,
+            utf32_be,
+            utf32_le,
+        ] {
+            for head in ["", "Content-Type: text/plain\r\n", "Content-Type: application/json\r\n"] {
+                assert_eq!(told(head, &body), Err(DropReason::Unredactable), "{head} {body:?}");
+            }
+        }
+        // A message of gRPC's, and an image.
+        for body in [&b"\0\0\0\0{abc"[..], b"\x89PNG{"] {
+            assert_eq!(told("", body), Ok(None));
+        }
+    }
+
+    #[test]
+    fn sequences_and_lists_of_types_are_json() {
+        let sequence = b"\x1e{\"p\": \"secret\"}\n";
+        for kind in ["application/json-seq", "application/geo+json-seq", "text/plain"] {
+            let head = format!("Content-Type: {kind}\r\n");
+            assert_eq!(told(&head, sequence), Err(DropReason::Unredactable), "{kind}");
+        }
+        for kind in ["application/x-ndjson", "application/jsonl", "image/png, application/json"] {
+            let head = format!("Content-Type: {kind}\r\n");
+            let got = told(&head, b"{\"p\": \"secret\"}\n{\"p\": 1}\n").unwrap().unwrap();
+            assert_eq!(got, "{\"p\": \"REDACTED\"}\n{\"p\": \"REDACTED\"}\n", "{kind}");
+        }
+    }
 }
