@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
-    filter::{FilterExt as _, LevelFilter, filter_fn},
+    filter::{FilterExt as _, filter_fn},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
-use crate::{agent::CLEAR_LINE, cli::usage::UsageError};
+use crate::{agent::CLEAR_LINE, cli::usage::UsageError, config::check::words::log_filter};
 
 /// Unless `--log` or RUST_LOG says otherwise.
 const DEFAULT: &str = "info";
@@ -33,18 +33,7 @@ pub(super) fn init(level: Option<&str>) -> Result<(), UsageError> {
 }
 
 fn filter(origin: &str, directives: &str) -> Result<EnvFilter, UsageError> {
-    let wrong = || {
-        UsageError(format!(
-            "{origin}: {directives:?} is no log level: give off, error, warn, info, debug or trace, or directives \
-             such as shadow_userspace=debug"
-        ))
-    };
-    // EnvFilter would take a misspelt level for a module's name.
-    let is_level = !directives.is_empty() && directives.parse::<LevelFilter>().is_ok();
-    if !is_level && !directives.contains('=') {
-        return Err(wrong());
-    }
-    directives.parse().map_err(|_| wrong())
+    log_filter(directives).map_err(|why| UsageError(format!("{origin}: {why}")))
 }
 
 /// Whatever level is asked for, libraries only warn: on their lower levels they tell of targets and headers, and those

@@ -55,6 +55,8 @@ pub(super) fn document(document: &Document, is_live: bool) -> Result<Loaded, Vec
     let summary = reader.optional("summary", document.summary.as_ref(), |text| {
         words::word(text, &[("text", SummaryFormat::Text), ("json", SummaryFormat::Json)])
     });
+    let log = document.log.as_ref();
+    let log = reader.optional("log", log, |text| words::log_filter(text).map(|_| text.to_owned()));
     let faults = reader.into_faults();
     if !faults.is_empty() {
         return Err(faults);
@@ -62,7 +64,6 @@ pub(super) fn document(document: &Document, is_live: bool) -> Result<Loaded, Vec
     let used: Vec<_> = shadows(&routes).map(|shadow| shadow.upstream.clone()).collect();
     let loop_guard = LoopGuard { header: shared.loop_header, suffixes: suffixes(&routes) };
     let config = Config { capture, upstreams: upstreams.used(&used), routes, loop_guard, admin, grace };
-    let log = document.log.as_ref().map(|log| log.0.clone());
     Ok(Loaded { config, summary: summary.unwrap_or_default(), log, notes: Vec::new() })
 }
 

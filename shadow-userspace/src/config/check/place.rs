@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     capture::AttachMode,
     config::{
-        AdminConfig, AdminSocket, CaptureConfig,
+        AdminConfig, CaptureConfig,
         check::Reader,
         file::model::{Admin, Capture, Redact},
         values,
@@ -74,10 +74,7 @@ fn once_each(names: Vec<String>) -> Vec<String> {
 
 pub(super) fn admin(reader: &mut Reader, section: &Admin) -> AdminConfig {
     let listen = reader.optional("admin.listen", section.listen.as_ref(), words::address);
-    let socket = reader.optional("admin.socket", section.socket.as_ref(), |text| match text {
-        "off" => Ok(AdminSocket::Off),
-        path => values::path(path).map(AdminSocket::At),
-    });
+    let socket = reader.optional("admin.socket", section.socket.as_ref(), words::socket);
     let token_file = reader.optional("admin.token_file", section.token_file.as_ref(), values::path);
     if token_file.is_some() && section.listen.is_none() {
         reader.fault("admin.token_file", "the token is for the TCP address: give admin.listen too");

@@ -4,6 +4,9 @@ use std::fmt::Display;
 
 use crate::config::file::{Fault, List, Scalar};
 
+/// More would not be read, and each of them is looked for in the whole file.
+const MAX_FAULTS: usize = 100;
+
 /// Gathers faults, so that all are told at once.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
@@ -15,7 +18,7 @@ impl Reader {
     pub(super) fn fault(&mut self, path: impl Into<String>, message: impl Into<String>) {
         let fault = Fault::new(path, message);
         // What is wrong with a default is wrong wherever it is used.
-        if !self.faults.contains(&fault) {
+        if self.faults.len() < MAX_FAULTS && !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
     }

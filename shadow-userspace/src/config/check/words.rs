@@ -4,8 +4,13 @@ use std::net::SocketAddr;
 
 use http::{HeaderName, HeaderValue, Method, uri::Authority};
 use regex::Regex;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use crate::{route::matcher::full_match, shadow::redact::JsonPointer};
+use crate::{
+    config::{AdminSocket, values},
+    route::matcher::full_match,
+    shadow::redact::JsonPointer,
+};
 
 /// One of these words.
 pub(crate) fn word<T: Clone>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
@@ -135,4 +140,32 @@ pub(crate) fn pointer(text: &str) -> Result<JsonPointer, String> {
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is no address: give one with its port, such as 127.0.0.1:9900"))
+}
+
+/// A log level, or directives.
+pub(crate) fn log_filter(text: &str) -> Result<EnvFilter, String> {
+    let wrong = || {
+        format!(
+            "{text:?} is no log level: give off, error, warn, info, debug or trace, or directives such as \
+             shadow_userspace=debug"
+        )
+    };
+    // EnvFilter would take a misspelt level for a module's name.
+    let is_level = !text.is_empty() && text.parse::<LevelFilter>().is_ok();
+    if !is_level && !text.contains('=') {
+        return Err(wrong());
+    }
+    text.parse().map_err(|_| wrong())
+}
+
+/// The Unix socket's path, or `off`.
+pub(crate) fn socket(text: &str) -> Result<AdminSocket, String> {
+    match text {
+        "off" => Ok(AdminSocket::Off),
+        // YAML's other words for it would become a file in the working directory.
+        "false" | "no" | "none" | "null" | "true" | "yes" | "on" => {
+            Err(format!("{text:?} is no socket: give a path such as /run/shadow-agent.sock, or off"))
+        }
+        path => values::path(path).map(AdminSocket::At).map_err(|error| error.to_string()),
+    }
 }

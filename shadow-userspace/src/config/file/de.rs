@@ -54,7 +54,9 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.kind {
-            Kind::Scalar(_) | Kind::List(_) => {
+            // It may be meant for a header: those may be secrets.
+            Kind::Scalar(_) => Err(Fault::custom("a value where names with values belong")),
+            Kind::List(_) => {
                 Err(Fault::custom(format!("{} where names with values belong", self.describe())))
             }
             Kind::Empty | Kind::Map(_) => self.deserialize_any(visitor),

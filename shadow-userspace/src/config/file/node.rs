@@ -122,10 +122,12 @@ impl Node {
             Kind::Map(entries) => {
                 // A single value stands for a list of one.
                 let rest = rest.strip_prefix("[0]").map_or(rest, |rest| rest.trim_start_matches('.'));
-                let found = entries.iter().find_map(|entry| {
+                let named = entries.iter().filter_map(|entry| {
                     let rest = rest.strip_prefix(entry.key.as_str())?;
                     (rest.is_empty() || rest.starts_with(['.', '['])).then_some((entry, rest))
                 });
+                // Names may have dots: `a.b` isn't `b` in `a`.
+                let found = named.max_by_key(|(entry, _)| entry.key.len());
                 found.map_or(at, |(entry, rest)| entry.value.find(rest, entry.place()))
             }
             Kind::Empty | Kind::Scalar(_) => at,

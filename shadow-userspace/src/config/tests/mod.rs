@@ -1,6 +1,7 @@
 //! What a file says, what is wrong with one, and how it is shown.
 
 mod faults;
+mod hostile;
 mod maximal;
 mod merging;
 mod random;
