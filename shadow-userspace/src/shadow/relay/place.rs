@@ -65,6 +65,7 @@ impl Relay {
         let Some(pass) = self.breaker().enter(Instant::now(), job.lane.timeout) else {
             return Outcome::Dropped(DropReason::CircuitOpen);
         };
+        let streamed = job.stream.is_some().then(|| job.duty.clone());
         let outcome = tokio::select! {
             biased;
             outcome = contained(self.send(job)) => {
@@ -72,6 +73,9 @@ impl Relay {
             }
             _ = given_up.wait_for(|given_up| *given_up) => Outcome::Dropped(DropReason::Shutdown),
         };
+        // How the connection of an aborted copy ends says nothing of v2.
+        let is_aborted = streamed.is_some_and(|duty| duty.is_settled());
+        let outcome = if is_aborted { Outcome::Dropped(DropReason::Incomplete) } else { outcome };
         let change = self.breaker().leave(pass, outcome.into(), Instant::now());
         if let Some(state) = change {
             self.tell(state);

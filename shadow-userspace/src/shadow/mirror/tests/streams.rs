@@ -159,6 +159,32 @@ async fn streams_to_one_upstream_share_a_limit() {
     rig.expect(&[("gap", 4), ("backlog", 7)]).await;
 }
 
+#[tokio::test]
+async fn an_aborted_stream_says_nothing_of_a_v2_that_hangs() {
+    let (peer, mut arrivals) = black_hole().await;
+    let mut rig = Rig::to(peer.upstream(), |options| {
+        let (failures, open_for) = (std::num::NonZeroU32::MIN, Duration::from_millis(1));
+        options.breaker = Some(crate::shadow::options::BreakerOptions { failures, open_for });
+        options.timeout = Duration::from_millis(20);
+    });
+    let relay = Arc::clone(&rig.mirror.plan().relays()[0]);
+    rig.send(GET);
+    arrivals.recv().await.unwrap();
+    rig.until(|ledger| ledger.failed() == 1).await;
+    sleep(Duration::from_millis(2)).await;
+    let probe = begin(&mut rig, HEAD, b"x").unwrap();
+    arrivals.recv().await.unwrap();
+    rig.sink.abort(probe, DropReason::Gap);
+    let idle = async {
+        while relay.gauges().in_flight > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, idle).await.unwrap();
+    assert_eq!(relay.gauges().breaker, crate::shadow::breaker::BreakerState::Open);
+    rig.expect(&[("timeout", 1), ("gap", 1)]).await;
+}
+
 /// Its place is never taken, since another has it.
 #[tokio::test]
 async fn a_stream_that_waits_is_bounded_and_can_be_aborted() {
