@@ -1,5 +1,6 @@
 //! The ledger under every kind of v2, exactly; real peers on loopback.
 
+mod chaos;
 mod ends;
 mod limits;
 mod reload;
