@@ -5,7 +5,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -56,12 +56,18 @@ impl ShadowClient {
     /// # Errors
     /// If the upstream is reached by TLS and what it shall trust can't be read or is no certificate.
     pub fn new(options: &UpstreamOptions) -> Result<Self, ClientError> {
-        Self::with_resolver(options, || Box::new(System::new(&options.url)))
+        Self::counting(options, Arc::default())
+    }
+
+    /// As [`Self::new`]; connections are counted in `opened`.
+    pub(super) fn counting(options: &UpstreamOptions, opened: Arc<AtomicU64>) -> Result<Self, ClientError> {
+        Self::with_resolver(options, opened, || Box::new(System::new(&options.url)))
     }
 
     /// The resolver is for an upstream that is no literal address.
     fn with_resolver(
         options: &UpstreamOptions,
+        opened: Arc<AtomicU64>,
         resolver: impl FnOnce() -> Box<dyn Resolve>,
     ) -> Result<Self, ClientError> {
         let url = &options.url;
@@ -73,7 +79,7 @@ impl ShadowClient {
         let inner = Inner {
             upstream: url.clone(),
             addresses,
-            connector: Connector::new(tls, options.own_mark),
+            connector: Connector::new(tls, options.own_mark, opened),
             pool: Arc::new(Pool::new(options.max_in_flight, options.idle_timeout)),
             connect_timeout: options.connect_timeout,
             max_response: options.max_response,

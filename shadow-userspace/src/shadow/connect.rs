@@ -44,7 +44,7 @@ pub(super) struct Connector {
     tls: Option<Tls>,
     mark: u32,
     mark_refused: Once,
-    opened: AtomicU64,
+    opened: Arc<AtomicU64>,
     open: Arc<AtomicUsize>,
 }
 
@@ -70,15 +70,9 @@ pub(super) struct Connection {
 }
 
 impl Connector {
-    /// Connects by TLS, if given, from sockets that carry `mark` (0: none).
-    pub(super) fn new(tls: Option<Tls>, mark: u32) -> Self {
-        Self {
-            tls,
-            mark,
-            mark_refused: Once::new(),
-            opened: AtomicU64::new(0),
-            open: Arc::new(AtomicUsize::new(0)),
-        }
+    /// Connects by TLS, if given, from sockets that carry `mark` (0: none), and counts in `opened`.
+    pub(super) fn new(tls: Option<Tls>, mark: u32, opened: Arc<AtomicU64>) -> Self {
+        Self { tls, mark, mark_refused: Once::new(), opened, open: Arc::new(AtomicUsize::new(0)) }
     }
 
     /// TCP connections opened so far.

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -18,7 +18,8 @@ use crate::{
     ledger::{CopyAccount, Ledger},
     route::{Dice, RateTargetError, RouteTable},
     shadow::{
-        client::ClientError, lane::Lane, latency::Latency, policy::LoopGuard, relay::Relay, sink::ShadowSink,
+        client::ClientError, lane::Lane, latency::Latency, policy::LoopGuard, record::Records, relay::Relay,
+        sink::ShadowSink,
     },
 };
 
@@ -37,8 +38,8 @@ struct Inner {
     latency: Arc<Latency>,
     /// Every upstream that has copies, also those that no plan names any more.
     relays: Mutex<Vec<Weak<Relay>>>,
-    /// Connections of upstreams that are gone.
-    past_connections: Arc<AtomicU64>,
+    /// Also of upstreams that are gone.
+    records: Records,
     runtime: Handle,
 }
 
@@ -75,12 +76,12 @@ impl Mirror {
     /// # Errors
     /// If an upstream can't be made as it is configured.
     pub fn new(config: &Config, ledger: Ledger, runtime: Handle) -> Result<Self, MirrorError> {
-        let (latency, past_connections) = (Arc::new(Latency::new()), Arc::default());
-        let make = Make { ledger: &ledger, latency: &latency, past: &past_connections, runtime: &runtime };
+        let (latency, records) = (Arc::new(Latency::new()), Records::default());
+        let make = Make { ledger: &ledger, latency: &latency, records: &records, runtime: &runtime };
         let plan = make.plan(config, None)?;
         let relays = Mutex::new(plan.relays.iter().map(Arc::downgrade).collect());
         let (plan, hurry) = (ArcSwap::from_pointee(plan), AtomicBool::new(false));
-        let inner = Inner { plan, ledger, hurry, latency, relays, past_connections, runtime };
+        let inner = Inner { plan, ledger, hurry, latency, relays, records, runtime };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -94,8 +95,8 @@ impl Mirror {
     /// # Errors
     /// As [`Self::new`]; nothing changed then.
     pub fn prepare(&self, config: &Config) -> Result<Plan, MirrorError> {
-        let Inner { ledger, latency, past_connections, runtime, .. } = &*self.inner;
-        let make = Make { ledger, latency, past: past_connections, runtime };
+        let Inner { ledger, latency, records, runtime, .. } = &*self.inner;
+        let make = Make { ledger, latency, records, runtime };
         make.plan(config, Some(&self.plan()))
     }
 
@@ -134,8 +135,7 @@ impl Mirror {
     /// Connections opened so far, to whichever upstream.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        let open: u64 = self.all().iter().map(|relay| relay.client().connections()).sum();
-        self.inner.past_connections.load(Ordering::Relaxed) + open
+        self.inner.records.connections()
     }
 
     /// A patient sink waits no more from now on: what has no room is dropped.
@@ -211,7 +211,7 @@ impl Plan {
 struct Make<'a> {
     ledger: &'a Ledger,
     latency: &'a Arc<Latency>,
-    past: &'a Arc<AtomicU64>,
+    records: &'a Records,
     runtime: &'a Handle,
 }
 
@@ -224,7 +224,7 @@ impl Make<'_> {
             let kept = before.find(|relay| relay.options() == options).cloned();
             relays.push(match kept {
                 Some(relay) => relay,
-                None => Relay::new(options, self.latency, self.past, self.runtime)?,
+                None => Relay::new(options, self.latency, self.records.of(&options.name), self.runtime)?,
             });
         }
         let lanes = config.routes.iter().map(|route| {

@@ -25,6 +25,7 @@ pub mod policy;
 mod pool;
 mod queue;
 mod reason;
+mod record;
 pub mod redact;
 pub mod relay;
 mod resolve;

@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -29,6 +29,7 @@ use crate::{
         latency::Latency,
         options::UpstreamOptions,
         queue::{Pushed, Queue, QueueLimits},
+        record::Record,
     },
 };
 
@@ -43,7 +44,8 @@ pub struct Relay {
     queue: Mutex<Queue<Job>>,
     /// For the bodies that are streamed, whether they wait for a place or have one.
     room: Room,
-    latency: Latency,
+    /// Of all upstreams of its name.
+    record: Arc<Record>,
     /// Of all upstreams.
     latency_of_all: Arc<Latency>,
     /// The bodies that arrive while they are sent, of copies that have a place.
@@ -53,8 +55,6 @@ pub struct Relay {
     idle: Notify,
     /// True once copies get no more time.
     given_up: watch::Sender<bool>,
-    /// Where the connections count that were opened, once it is gone.
-    past: Arc<AtomicU64>,
     runtime: Handle,
 }
 
@@ -71,7 +71,7 @@ pub struct RelayGauges {
     pub queued_bytes: usize,
     /// Whether copies go.
     pub breaker: BreakerState,
-    /// Connections opened so far.
+    /// Connections opened so far, also by earlier upstreams of its name.
     pub connections: u64,
 }
 
@@ -85,14 +85,14 @@ impl fmt::Debug for Relay {
 const BURST: u32 = 10;
 
 impl Relay {
-    /// An upstream that nothing was sent to yet.
+    /// An upstream that nothing was sent to yet; what others of its name did stands in `record`.
     ///
     /// # Errors
     /// If the client can't be made, as with a file of authorities that can't be read.
     pub(super) fn new(
         options: &UpstreamOptions,
         latency_of_all: &Arc<Latency>,
-        past: &Arc<AtomicU64>,
+        record: Arc<Record>,
         runtime: &Handle,
     ) -> Result<Arc<Self>, ClientError> {
         let limits = QueueLimits {
@@ -105,18 +105,17 @@ impl Relay {
             Quota::per_second(rate).allow_burst(burst)
         });
         Ok(Arc::new(Self {
-            client: ShadowClient::new(options)?,
+            client: ShadowClient::counting(options, Arc::clone(&record.connections))?,
             limiter: quota.map(RateLimiter::direct),
             breaker: Mutex::new(Breaker::new(options.breaker)),
             queue: Mutex::new(Queue::new(limits, options.order)),
             room: Room::new(options.max_queue_bytes),
-            latency: Latency::new(),
+            record,
             latency_of_all: Arc::clone(latency_of_all),
             streaming: Mutex::default(),
             busy: AtomicUsize::new(0),
             idle: Notify::new(),
             given_up: watch::Sender::new(false),
-            past: Arc::clone(past),
             runtime: runtime.clone(),
             options: options.clone(),
         }))
@@ -128,10 +127,10 @@ impl Relay {
         &self.options
     }
 
-    /// How long answered copies took.
+    /// How long answered copies took, to this upstream and earlier ones of its name.
     #[must_use]
-    pub const fn latency(&self) -> &Latency {
-        &self.latency
+    pub fn latency(&self) -> &Latency {
+        &self.record.latency
     }
 
     /// The client that sends the copies.
@@ -259,11 +258,5 @@ impl Relay {
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.past.fetch_add(self.client.connections(), Ordering::Relaxed);
     }
 }

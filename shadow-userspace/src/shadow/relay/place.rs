@@ -103,7 +103,7 @@ impl Relay {
         };
         if let (Outcome::Mirrored(_), Some(began)) = (outcome, began) {
             let elapsed = began.elapsed();
-            self.latency.record(elapsed);
+            self.record.latency.record(elapsed);
             self.latency_of_all.record(elapsed);
         }
         outcome

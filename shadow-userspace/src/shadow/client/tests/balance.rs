@@ -35,7 +35,8 @@ fn client_of(zone: &Zone) -> ShadowClient {
         connect_timeout: Duration::from_millis(300),
         ..options("http://v2.test".parse().unwrap())
     };
-    ShadowClient::with_resolver(&options, || Box::new(FakeResolver(Arc::clone(zone)))).unwrap()
+    ShadowClient::with_resolver(&options, Arc::default(), || Box::new(FakeResolver(Arc::clone(zone))))
+        .unwrap()
 }
 
 fn zone(addresses: &[SocketAddr]) -> Zone {

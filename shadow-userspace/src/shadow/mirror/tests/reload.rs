@@ -152,3 +152,30 @@ async fn rates_change_at_once_and_a_reload_sets_those_of_the_file() {
     rig.mirror.close(sleep(LONG)).await;
     assert_eq!(rig.ledger.snapshot().in_flight(), 0);
 }
+
+#[tokio::test]
+async fn what_an_upstream_did_stays_counted_when_its_options_change_or_it_comes_again() {
+    let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let with = |places: usize| {
+        let mut options = upstream("v2", peer.upstream());
+        options.max_in_flight = places;
+        config_to(options)
+    };
+    let mut rig = Rig::new(&with(1));
+    let counted = |rig: &Rig| {
+        let relay = Arc::clone(&rig.mirror.plan().relays()[0]);
+        let answers = relay.latency().buckets().count();
+        (answers, relay.gauges().connections)
+    };
+    let elsewhere = config_to(upstream("v3", refusing().await));
+    for round in 1..=3 {
+        rig.send(GET);
+        rig.until(|snapshot| snapshot.copies[0].outcomes.mirrored() == round).await;
+        assert_eq!(counted(&rig), (round, round));
+        switch(&rig, &elsewhere);
+        assert_eq!(counted(&rig), (0, 0), "another's");
+        switch(&rig, &with(1 + round as usize));
+        assert_eq!(counted(&rig), (round, round), "nothing goes back");
+    }
+    assert_eq!(rig.mirror.connections(), peer.accepted());
+}
