@@ -93,8 +93,13 @@ impl Api<'_, '_> {
         for filter in self.reader.objects(&mut rule, "filters") {
             self.filter(filter, &mut filters);
         }
+        for mut backend in self.reader.objects(&mut rule, "backendRefs") {
+            if backend.take("filters").is_some() {
+                self.reader.left_out(backend.at("filters"), "the agent doesn't know which backend is chosen");
+            }
+        }
         // Where the real request goes, and how, is the gateway's.
-        for key in ["backendRefs", "timeouts", "retry", "sessionPersistence"] {
+        for key in ["timeouts", "retry", "sessionPersistence"] {
             let _ = rule.take(key);
         }
         filters.shadow = self.reader.once_each(rule.place(), std::mem::take(&mut filters.shadow));

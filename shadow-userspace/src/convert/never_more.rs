@@ -272,3 +272,13 @@ fn what_is_written_is_always_read() {
         assert!(read.is_ok(), "{}\n{yaml}\n{notes:?}", read.unwrap_err());
     }
 }
+
+/// What is mirrored by a backend's own filter isn't, and that is said.
+#[test]
+fn filters_of_backends_are_not_dropped_in_silence() {
+    let backend = format!("{{ name: v1, port: 80, {GATEWAY_MIRROR} }}");
+    let text = format!("{GATEWAY}{{ rules: [{{ {GATEWAY_MIRROR}, backendRefs: [{backend}] }}] }}\n");
+    let notes = convert(&text).unwrap().notes;
+    let told: Vec<_> = notes.iter().map(|note| note.place.as_str()).collect();
+    assert_eq!(told, ["document 1 (HTTPRoute a): spec.rules[0].backendRefs[0].filters"]);
+}
