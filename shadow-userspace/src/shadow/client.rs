@@ -94,6 +94,11 @@ impl ShadowClient {
         &self.inner.upstream
     }
 
+    /// Whether the files that these options name are still those that were read.
+    pub(super) fn is_current(&self, options: &UpstreamOptions) -> bool {
+        self.inner.connector.is_current(&options.tls)
+    }
+
     /// TCP connections opened so far.
     #[must_use]
     pub fn connections(&self) -> u64 {

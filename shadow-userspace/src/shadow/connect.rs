@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     ledger::FailReason,
-    shadow::{body::CopyBody, tls::Tls},
+    shadow::{body::CopyBody, options::TlsOptions, tls::Tls},
 };
 
 mod stream;
@@ -73,6 +73,11 @@ impl Connector {
     /// Connects by TLS, if given, from sockets that carry `mark` (0: none), and counts in `opened`.
     pub(super) fn new(tls: Option<Tls>, mark: u32, opened: Arc<AtomicU64>) -> Self {
         Self { tls, mark, mark_refused: Once::new(), opened, open: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    /// Whether what is trusted is still what these options say.
+    pub(super) fn is_current(&self, options: &TlsOptions) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.is_current(options))
     }
 
     /// TCP connections opened so far.

@@ -221,7 +221,10 @@ impl Make<'_> {
         let mut relays = Vec::with_capacity(config.upstreams.len());
         for options in &config.upstreams {
             let mut before = before.into_iter().flat_map(|plan| &plan.relays);
-            let kept = before.find(|relay| relay.options() == options).cloned();
+            // Also the files that they name are the same.
+            let is_same =
+                |relay: &&Arc<Relay>| relay.options() == options && relay.client().is_current(options);
+            let kept = before.find(is_same).cloned();
             relays.push(match kept {
                 Some(relay) => relay,
                 None => Relay::new(options, self.latency, self.records.of(&options.name), self.runtime)?,

@@ -8,6 +8,7 @@ use rustls::{
     crypto::{CryptoProvider, ring},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -55,6 +56,8 @@ pub enum ClientError {
 pub(super) struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
+    /// Of the file of authorities.
+    file: Option<[u8; 32]>,
 }
 
 impl Tls {
@@ -62,6 +65,8 @@ impl Tls {
     pub(super) fn new(upstream: &Upstream, options: &TlsOptions) -> Result<Self, ClientError> {
         let name = options.server_name.as_deref().unwrap_or_else(|| upstream.host()).to_owned();
         let name = ServerName::try_from(name.clone()).map_err(|_| ClientError::ServerName(name))?;
+        // Before it is read for good: a change in between is found at the next reload.
+        let file = fingerprint(options);
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -72,7 +77,12 @@ impl Tls {
             builder.with_root_certificates(roots(options)?).with_no_client_auth()
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: Arc::new(config).into(), name })
+        Ok(Self { connector: Arc::new(config).into(), name, file })
+    }
+
+    /// Whether the file of authorities is still the one that was read.
+    pub(super) fn is_current(&self, options: &TlsOptions) -> bool {
+        fingerprint(options) == self.file
     }
 
     pub(super) async fn handshake<S>(&self, stream: S) -> io::Result<TlsStream<S>>
@@ -87,6 +97,12 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Of the file of authorities; none if there is none.
+fn fingerprint(options: &TlsOptions) -> Option<[u8; 32]> {
+    let pem = std::fs::read(options.ca_file.as_ref()?).ok()?;
+    Some(Sha256::digest(pem).into())
 }
 
 fn roots(options: &TlsOptions) -> Result<RootCertStore, ClientError> {

@@ -179,3 +179,30 @@ async fn what_an_upstream_did_stays_counted_when_its_options_change_or_it_comes_
     }
     assert_eq!(rig.mirror.connections(), peer.accepted());
 }
+
+/// Authorities are renewed in their file, whose name stays.
+#[tokio::test]
+async fn a_reload_reads_the_authorities_again() {
+    let directory = crate::admin::testing::Directory::new();
+    let file = directory.path().join("ca.pem");
+    let write = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate =
+            rcgen::CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(&file, certificate.pem()).unwrap();
+    };
+    write("a");
+    let mut options = upstream("v2", "https://localhost:1".parse().unwrap());
+    options.tls.ca_file = Some(file.clone());
+    let config = config_to(options);
+    let rig = Rig::new(&config);
+    let now = || Arc::clone(&rig.mirror.plan().relays()[0]);
+    let first = now();
+    switch(&rig, &config);
+    assert!(Arc::ptr_eq(&first, &now()), "nothing changed");
+    write("b");
+    switch(&rig, &config);
+    assert!(!Arc::ptr_eq(&first, &now()), "others are trusted");
+    std::fs::write(&file, "").unwrap();
+    assert!(rig.mirror.prepare(&config).is_err());
+}
