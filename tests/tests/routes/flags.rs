@@ -2,7 +2,7 @@
 
 use crate::{
     common::scene,
-    stage::{Stage, copy_of, dropped, get, post, targets, until},
+    stage::{Stage, copy_of, dropped, get, post, targets},
 };
 use nix::sys::signal::Signal;
 use shadow_tests::{
@@ -33,19 +33,25 @@ fn flags_shape_copies() {
     assert_eq!(summary.routes[0].route, "default");
 }
 
-/// There is no file to be read again: the agent says so, and goes on.
+/// The only route is called `default`, and needs no name.
 #[test]
-fn a_hangup_ends_nothing() {
-    let Some(mut stage) = stage(&[]) else { return };
-    let before = stage.agent.log().len();
-    stage.agent.signal(Signal::SIGHUP).unwrap();
-    until("a word about it", || stage.agent.log().len() > before);
+fn the_rate_changes_live() {
+    let Some(stage) = stage(&[]) else { return };
     stage.agent.ctl(&["rate", "default", "0%"]).unwrap();
     stage.talk(&[get("/none", &[])]);
     stage.agent.ctl(&["rate", "100%"]).unwrap();
     stage.talk(&[get("/all", &[])]);
     let (copies, _) = stage.finish(1);
     assert_eq!(targets(&copies), ["/all"]);
+}
+
+/// There is no file to be read again: a hangup is what it is for every program, the end, in order.
+#[test]
+fn a_hangup_without_a_file_stops_in_order() {
+    let Some(stage) = stage(&[]) else { return };
+    stage.talk(&[get("/", &[])]);
+    let (_, summary) = stage.agent.stop_by(&[Signal::SIGHUP]).unwrap();
+    assert!(summary.balances() && summary.requests.mirrored == 1, "{summary:?}");
 }
 
 #[test]

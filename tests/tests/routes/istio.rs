@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::Path};
 
 use crate::{
     common::{COPIES_LIMIT, SHADOW_LAB, scene},
-    stage::{Stage, block_on, get, targets},
+    stage::{Stage, block_on, get, stop, targets},
 };
 use shadow_tests::{
     dns::{Answers, NameServer},
@@ -65,10 +65,10 @@ fn mirroring_at_every_percentage() {
         })
     };
     stage.scene.lab.client.run(users).unwrap();
-    let all = stage.agent.ctl_json(&["status"]).unwrap()["requests"]["sampled"].as_u64().unwrap();
-    let all = usize::try_from(all).unwrap();
-    stage.scene.v2.wait_for(all, COPIES_LIMIT).unwrap();
-    let (copies, _) = stage.finish(all);
+    let summary = stop(stage.agent);
+    let all = usize::try_from(summary.requests.mirrored).unwrap();
+    let copies = stage.scene.v2.wait_for(all, COPIES_LIMIT).unwrap();
+    assert_eq!(copies.len(), all, "{summary:?}");
     for (path, _, least, most) in ROUTES {
         let copied = targets(&copies).iter().filter(|target| target.starts_with(path)).count();
         eprintln!("{path}: {copied} of {}", 100 * EACH);
