@@ -162,12 +162,13 @@ impl Agent {
         if is_stopping.load(Ordering::Relaxed) {
             return Err(ControlError::Unsupported("the agent is stopping".to_owned()));
         }
-        mirror.switch(plan);
+        // What can fail comes first: then nothing has changed.
         if let Some(control) = control
             && next.capture.ports != now.capture.ports
         {
             control.set_ports(&next.capture.ports).map_err(failed)?;
         }
+        mirror.switch(plan);
         *now = next;
         self.tell_kernel()
     }
