@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     admin::status::BreakerState, capture::KernelCounters, ledger::Snapshot, pipeline::FlowStats,
-    shadow::latency::Buckets,
+    shadow::mirror::latency::Buckets,
 };
 
 /// All counts, gauges and histograms of an agent.

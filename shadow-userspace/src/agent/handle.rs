@@ -23,7 +23,7 @@ use crate::{
     capture::{Control, SampleRate, Usage},
     config::{Config, ConfigSource},
     ledger::Ledger,
-    shadow::{latency::Latency, mirror::Mirror},
+    shadow::mirror::{Mirror, latency::Latency},
 };
 
 /// Reads the configuration anew; otherwise says in a line, or several, what is wrong with it.

@@ -39,10 +39,7 @@ use crate::{
     config::{AdminConfig, AdminSocket, Config},
     ledger::Ledger,
     pipeline::{Pipeline, PipelineLimits, Sampler},
-    shadow::{
-        latency::Latency,
-        mirror::{Mirror, MirrorError},
-    },
+    shadow::mirror::{Mirror, MirrorError, latency::Latency},
 };
 
 pub(crate) use capture_thread::{CaptureClock, Source};

@@ -8,7 +8,7 @@ use crate::{
     pipeline::Sampler,
     random,
     route::Dice,
-    shadow::{connect::OWN_MARK, mirror::Mirror},
+    shadow::{mirror::Mirror, options::OWN_MARK},
 };
 
 /// Whether somebody asks for what costs a little to measure.

@@ -14,7 +14,7 @@ use crate::{
     agent::{capture_thread::CaptureGauges, summary::seen},
     capture::Control,
     ledger::Ledger,
-    shadow::latency::{Latency, Quantiles},
+    shadow::mirror::latency::{Latency, Quantiles},
 };
 
 /// Back to the line's start and clear it: what a log line or the summary needs before it on a terminal.

@@ -17,7 +17,7 @@ use crate::{
     capture::{KernelCounters, file::FileStats},
     ledger::{Outcomes, Snapshot},
     pipeline::FlowStats,
-    shadow::latency::Quantiles,
+    shadow::mirror::latency::Quantiles,
 };
 
 /// Everything that was counted.

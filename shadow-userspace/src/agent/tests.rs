@@ -9,8 +9,8 @@ use crate::{
     admin::{ControlError, Readiness},
     capture::{Note, Run, SampleRate, Segment},
     shadow::{
+        client::upstream::Upstream,
         testing::{self, Peer, assert_ledger, read_request, refusing},
-        upstream::Upstream,
     },
 };
 

@@ -17,7 +17,7 @@ use crate::{
         SampleKey,
         matcher::{HostMatch, PathMatch, RouteMatch},
     },
-    shadow::{breaker::BreakerState, mirror::Mirror, relay::Relay},
+    shadow::mirror::{Mirror, breaker::BreakerState, relay::Relay},
 };
 
 /// The routes in their order, with the rates and counts of the moment.

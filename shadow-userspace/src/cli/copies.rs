@@ -17,7 +17,7 @@ use crate::{
             model::{Admin, Capture, Defaults, Route, Shadow, Tls, Upstream as Section},
         },
     },
-    shadow::upstream::Upstream,
+    shadow::client::upstream::Upstream,
 };
 
 /// The arguments that both have.

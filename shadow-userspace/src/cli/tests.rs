@@ -45,7 +45,7 @@ fn defaults() {
     assert_eq!(shadow.percentage.to_string(), "100%");
     assert_eq!(live.attach, AttachMode::Auto);
     assert_eq!((live.ring_bytes, live.max_flows), (16 << 20, 65_536));
-    assert_eq!(upstream.own_mark, crate::shadow::connect::OWN_MARK, "the kernel knows the sockets by it");
+    assert_eq!(upstream.own_mark, crate::shadow::options::OWN_MARK, "the kernel knows the sockets by it");
     assert_eq!(upstream.url.to_string(), "http://petstore-v2:8080");
     assert_eq!(upstream.timeout, Duration::from_secs(10));
     assert_eq!((upstream.max_in_flight, upstream.max_queue), (256, 8192));

@@ -18,7 +18,7 @@ use http::HeaderName;
 use crate::{
     capture::AttachMode,
     route::RouteOptions,
-    shadow::{options::UpstreamOptions, policy::LoopGuard},
+    shadow::{copy::policy::LoopGuard, options::UpstreamOptions},
 };
 
 pub use error::ConfigError;

@@ -9,9 +9,11 @@ use crate::{
         matcher::{HostMatch, PathMatch, RouteMatch, ValueMatch},
     },
     shadow::{
-        host,
+        copy::{
+            host,
+            policy::{CopyPolicy, HeaderMutation, HostRule, PathRewrite, Trace},
+        },
         options::{Order, UpstreamOptions},
-        policy::{CopyPolicy, HeaderMutation, HostRule, PathRewrite, Trace},
     },
 };
 

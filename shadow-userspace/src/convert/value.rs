@@ -8,7 +8,7 @@ use super::{
     document::{Fields, Reader},
     output::{Condition, Match, Mutations, Named, Path, Shadow},
 };
-use crate::{config::check::words, route::matcher::full_match, shadow::upstream::Upstream};
+use crate::{config::check::words, route::matcher::full_match, shadow::client::upstream::Upstream};
 
 /// What a rule matches, as far as it can be carried over.
 #[derive(Clone, Debug)]
@@ -169,8 +169,8 @@ impl Reader<'_> {
     pub(super) fn new_host(&mut self, fields: &mut Fields, key: &str) -> Option<String> {
         let place = fields.at(key);
         let host = self.text(fields, key)?;
-        let suffix = crate::shadow::host::SUFFIX;
-        let copy = crate::shadow::host::suffixed(host.as_bytes(), suffix);
+        let suffix = crate::shadow::copy::host::SUFFIX;
+        let copy = crate::shadow::copy::host::suffixed(host.as_bytes(), suffix);
         let copy = String::from_utf8_lossy(&copy).into_owned();
         if words::host(&copy).is_err() {
             self.left_out(place, "it is no host");
@@ -262,7 +262,7 @@ impl Reader<'_> {
 /// Whether a header may be changed on a copy.
 pub(super) fn is_mutable(name: &str) -> bool {
     const OWN: [&str; 11] = [
-        crate::shadow::headers::LOOP_HEADER,
+        crate::shadow::copy::policy::LOOP_HEADER,
         "host",
         "content-length",
         "proxy-connection",

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     http::RequestHead,
-    shadow::{copy, policy::Redaction},
+    shadow::copy::{self, redact::Redaction},
 };
 
 /// What is secret; the model knows these alone.

@@ -47,7 +47,7 @@ use crate::{
     budget::MemoryBudget,
     capture::{Note, Segment},
     ledger::{DropReason, Ledger},
-    shadow::latency::Latency,
+    shadow::mirror::latency::Latency,
     tcp::Seq,
 };
 

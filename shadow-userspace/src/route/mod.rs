@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Method;
 
-use crate::{capture::SampleRate, shadow::policy::CopyPolicy};
+use crate::{capture::SampleRate, shadow::copy::policy::CopyPolicy};
 use matcher::RouteMatch;
 
 /// One route, as the configuration says it.

@@ -2,6 +2,18 @@
 //!
 //! The answer is read to its end and discarded. A copy is never sent twice: v2 may have processed what it didn't
 //! answer. (One of which no byte was written, because v2 had closed the kept connection, goes out on another.)
+//!
+//! [`upstream`] says where v2 is, [`resolve`] and [`addresses`] by which addresses, [`connect`] and [`tls`] how it is reached;
+//! [`pool`] keeps connections, [`body`] is what is sent, [`reason`] what a failure means.
+
+mod addresses;
+pub mod body;
+pub mod connect;
+mod pool;
+mod reason;
+mod resolve;
+mod tls;
+pub mod upstream;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,19 +26,20 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-pub use crate::shadow::tls::ClientError;
+pub use crate::shadow::client::tls::ClientError;
 use crate::{
     ledger::{FailReason, Outcome},
     shadow::{
-        addresses::Addresses,
-        body::{BodyEnd, CopyBody},
-        connect::{ConnectError, Connection, Connector},
+        client::{
+            addresses::Addresses,
+            body::{BodyEnd, CopyBody},
+            connect::{ConnectError, Connection, Connector},
+            pool::Pool,
+            resolve::{Resolve, System},
+            tls::Tls,
+            upstream::Upstream,
+        },
         options::UpstreamOptions,
-        pool::Pool,
-        reason,
-        resolve::{Resolve, System},
-        tls::Tls,
-        upstream::Upstream,
     },
 };
 
@@ -60,7 +73,10 @@ impl ShadowClient {
     }
 
     /// As [`Self::new`]; connections are counted in `opened`.
-    pub(super) fn counting(options: &UpstreamOptions, opened: Arc<AtomicU64>) -> Result<Self, ClientError> {
+    pub(in crate::shadow) fn counting(
+        options: &UpstreamOptions,
+        opened: Arc<AtomicU64>,
+    ) -> Result<Self, ClientError> {
         Self::with_resolver(options, opened, || Box::new(System::new(&options.url)))
     }
 
@@ -95,7 +111,7 @@ impl ShadowClient {
     }
 
     /// Whether the files that these options name are still those that were read.
-    pub(super) fn is_current(&self, options: &UpstreamOptions) -> bool {
+    pub(in crate::shadow) fn is_current(&self, options: &UpstreamOptions) -> bool {
         self.inner.connector.is_current(&options.tls)
     }
 

@@ -2,6 +2,17 @@
 //!
 //! Method, target, header values, body and framing are the client's but for what the policy changes; hop-by-hop headers
 //! are left out. What can't be said to v2 exactly is refused (invariant 3), and secrets are replaced (invariant 5).
+//!
+//! [`policy`] says what is changed: [`host`] and [`target`] where it claims to go, [`headers`] and [`trace`] what its head
+//! says, [`redact`] what never leaves.
+
+pub mod headers;
+pub mod host;
+pub mod policy;
+pub mod redact;
+pub mod reserved;
+pub mod target;
+pub(crate) mod trace;
 
 use std::net::IpAddr;
 
@@ -12,12 +23,13 @@ use crate::{
     http::{BodyFraming, RequestHead, Version},
     ledger::{DropReason, FailReason, Outcome},
     shadow::{
-        body::CopyBody,
-        headers::{self, HeaderError, Surroundings, Trailers},
-        host,
-        policy::{CopyPolicy, LoopGuard, Redaction},
-        redact,
-        target::{self, Target, TargetError},
+        client::body::CopyBody,
+        copy::{
+            headers::{HeaderError, Surroundings, Trailers},
+            policy::{CopyPolicy, LoopGuard},
+            redact::Redaction,
+            target::{Target, TargetError},
+        },
     },
 };
 

@@ -3,6 +3,21 @@
 //! Takes a [`Config`], gives the capture thread its [sink](Mirror::sink). A reload swaps the plan as a whole: each request
 //! is planned by one configuration from its head to its end, and what is under way goes on by its own. An upstream whose
 //! options stay keeps its connections, its queue and its breaker; one that goes finishes the copies that it has.
+//!
+//! The capture thread's [`sink`] plans a request's copies; a [`lane`] is one route's way to one upstream, and a [`relay`] an
+//! upstream with its [`queue`], its [`breaker`] and what is counted of it ([`record`], [`latency`]). A [`job`] is a copy on
+//! its way from one thread to the other, and [`message`] what is sent of it.
+
+pub mod breaker;
+mod job;
+mod lane;
+pub mod latency;
+mod message;
+mod patience;
+mod queue;
+mod record;
+pub mod relay;
+pub mod sink;
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
@@ -18,8 +33,9 @@ use crate::{
     ledger::{CopyAccount, Ledger},
     route::{Dice, RateTargetError, RouteTable},
     shadow::{
-        client::ClientError, lane::Lane, latency::Latency, policy::LoopGuard, record::Records, relay::Relay,
-        sink::ShadowSink,
+        client::ClientError,
+        copy::policy::LoopGuard,
+        mirror::{lane::Lane, latency::Latency, record::Records, relay::Relay, sink::ShadowSink},
     },
 };
 
@@ -46,8 +62,8 @@ struct Inner {
 /// One configuration at work.
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) table: RouteTable,
-    pub(super) guard: LoopGuard,
+    pub(in crate::shadow) table: RouteTable,
+    pub(in crate::shadow) guard: LoopGuard,
     /// By route and shadow, as the table counts them.
     lanes: Vec<Vec<Arc<Lane>>>,
     /// In the configuration's order.
@@ -161,20 +177,20 @@ impl Mirror {
         all_idle().await;
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
+    pub(in crate::shadow) fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }
 
-    pub(super) fn current(&self) -> arc_swap::Guard<Arc<Plan>> {
+    pub(in crate::shadow) fn current(&self) -> arc_swap::Guard<Arc<Plan>> {
         self.inner.plan.load()
     }
 
-    pub(super) fn is_hurried(&self) -> bool {
+    pub(in crate::shadow) fn is_hurried(&self) -> bool {
         self.inner.hurry.load(Ordering::Relaxed)
     }
 
     /// Whether a copy is on its way, wherever it goes, whose request is complete.
-    pub(super) fn moves(&self) -> bool {
+    pub(in crate::shadow) fn moves(&self) -> bool {
         self.all().iter().any(|relay| relay.moves())
     }
 
@@ -202,7 +218,7 @@ impl Plan {
         self.lanes.get(route).into_iter().flatten().map(|lane| &lane.account)
     }
 
-    pub(super) fn lane(&self, route: usize, shadow: usize) -> Option<&Arc<Lane>> {
+    pub(in crate::shadow) fn lane(&self, route: usize, shadow: usize) -> Option<&Arc<Lane>> {
         self.lanes.get(route)?.get(shadow)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
-use crate::shadow::{connect::OWN_MARK, upstream::Upstream};
+use crate::shadow::client::upstream::Upstream;
+
+/// SO_MARK of the agent's own sockets.
+pub const OWN_MARK: u32 = 0x5AD0;
 
 /// One upstream; routes share it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,12 +27,13 @@ use crate::{
     pipeline::CapturedRequest,
     route::{RouteOptions, SampleKey, ShadowOptions},
     shadow::{
-        body::CopyBody,
-        copy::{self, CopyError},
+        client::{body::CopyBody, upstream::Upstream},
+        copy::{
+            self, CopyError,
+            policy::{CopyPolicy, HostRule, LoopGuard},
+            target::TargetError,
+        },
         options::UpstreamOptions,
-        policy::{CopyPolicy, HostRule, LoopGuard},
-        target::TargetError,
-        upstream::Upstream,
     },
 };
 

@@ -15,7 +15,7 @@ use shadow_userspace::{
     capture::{AttachMode, Live, LiveOptions},
     ledger::Ledger,
     pipeline::{ExchangeEvent, ExchangePipeline, ExchangeSink, PipelineLimits, Sampler},
-    shadow::latency::Latency,
+    shadow::mirror::latency::Latency,
 };
 
 use crate::common::{SHADOW_LAB, root};

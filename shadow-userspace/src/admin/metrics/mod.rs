@@ -26,7 +26,7 @@ use prometheus_client::{
 
 use crate::{
     admin::MetricsSample,
-    shadow::latency::{BOUNDS, Buckets},
+    shadow::mirror::latency::{BOUNDS, Buckets},
 };
 
 pub(super) use format::Format;

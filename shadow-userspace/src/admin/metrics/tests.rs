@@ -7,7 +7,7 @@ use crate::{
     admin::sample::{Fill, ProgramSample, UpstreamSample},
     capture::KernelCounters,
     ledger::{DropReason, FailReason, Ledger, Outcome, PassReason},
-    shadow::latency::Latency,
+    shadow::mirror::latency::Latency,
 };
 
 const ODD_ROUTE: &str = "a \"quoted\\\"\nroute";

@@ -15,9 +15,10 @@ use crate::{
         values,
     },
     route::matcher::{PathMatch, RouteMatch},
-    shadow::{
+    shadow::copy::{
         host,
         policy::{CopyPolicy, HeaderMutation, HostRule, PathRewrite, Trace},
+        reserved::is_reserved,
     },
 };
 
@@ -130,8 +131,7 @@ pub(super) fn is_own(name: &HeaderName) -> Option<String> {
     match name.as_str() {
         "host" => Some("host is changed by host_rewrite and host_suffix".to_owned()),
         "content-length" => Some("content-length is what the copy's body has; leave it out".to_owned()),
-        "connection" | "expect" | "keep-alive" | "proxy-connection" | "te" | "trailer"
-        | "transfer-encoding" | "upgrade" => {
+        _ if is_reserved(name) => {
             Some(format!("{name} belongs to the connection and can't be changed; leave it out"))
         }
         _ => None,

@@ -1,6 +1,6 @@
 //! What the file's values mean: takes a [`Document`], gives a valid configuration, or everything that is wrong with it.
 //!
-//! [`upstreams`] and [`routes`] read their sections, [`matches`] and [`copies`] those of a route, [`place`] the rest;
+//! [`upstreams`] and [`routes`] read their sections, [`mod@matches`] and [`copies`] those of a route, [`place`] the rest;
 //! [`words`] says what texts are of a kind. A fault knows its key; where that stands is known to the file alone.
 
 mod copies;
@@ -24,9 +24,8 @@ use crate::{
     },
     route::RouteOptions,
     shadow::{
-        connect::OWN_MARK,
-        headers::LOOP_HEADER,
-        policy::{HostRule, LoopGuard},
+        copy::policy::{HostRule, LOOP_HEADER, LoopGuard},
+        options::OWN_MARK,
     },
 };
 

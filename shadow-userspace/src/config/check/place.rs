@@ -10,7 +10,7 @@ use crate::{
         file::model::{Admin, Capture, Redact},
         values,
     },
-    shadow::policy::Redaction,
+    shadow::copy::redact::Redaction,
 };
 
 use super::words;

@@ -15,7 +15,7 @@ use crate::{
         values,
     },
     route::{RouteOptions, SampleKey, ShadowOptions, matcher::RouteMatch},
-    shadow::policy::Redaction,
+    shadow::copy::redact::Redaction,
 };
 
 /// Largest body that is mirrored, unless the file says otherwise. Streaming makes memory independent of it.

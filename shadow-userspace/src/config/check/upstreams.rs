@@ -10,8 +10,8 @@ use crate::{
         values,
     },
     shadow::{
+        client::upstream::Upstream,
         options::{BreakerOptions, Order, TlsOptions, UpstreamOptions},
-        upstream::Upstream,
     },
 };
 

@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use crate::{
     config::{AdminSocket, values},
     route::matcher::full_match,
-    shadow::redact::JsonPointer,
+    shadow::copy::redact::JsonPointer,
 };
 
 /// One of these words.

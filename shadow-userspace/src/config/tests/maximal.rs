@@ -14,8 +14,11 @@ use crate::{
         matcher::{HostMatch, PathMatch, ValueMatch},
     },
     shadow::{
+        copy::{
+            policy::{HeaderMutation, HostRule, PathRewrite, Trace},
+            redact::Redaction,
+        },
         options::{BreakerOptions, Order, TlsOptions, UpstreamOptions},
-        policy::{HeaderMutation, HostRule, PathRewrite, Redaction, Trace},
     },
 };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::load;
 use crate::{
     config::{ConfigSource, Overrides, file::Document},
-    shadow::policy::HostRule,
+    shadow::copy::policy::HostRule,
 };
 
 const FILE: &str = "

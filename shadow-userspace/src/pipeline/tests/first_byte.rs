@@ -3,7 +3,7 @@
 use shadow_common::marks::{ANSWERED, LOST};
 
 use super::*;
-use crate::shadow::latency::Quantiles;
+use crate::shadow::mirror::latency::Quantiles;
 
 /// A client's connection on which the service sends 100 bytes per answer.
 struct Talk {

@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     http::RequestHead,
     shadow::{
-        host::SUFFIX,
+        copy::host::SUFFIX,
         testing::{Peer, copy, read_request, refusing},
     },
 };

@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt as _;
 
 use super::*;
-use crate::shadow::{host::SUFFIX, policy::HostRule, testing::copy};
+use crate::shadow::{
+    copy::{host::SUFFIX, policy::HostRule},
+    testing::copy,
+};
 
 /// What is sent: request line, headers, body and trailers, each header a line.
 fn sent(

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, sync::Mutex};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::shadow::resolve::Answer;
+use crate::shadow::client::resolve::Answer;
 
 /// What the name resolves to at the moment; none: nobody answers.
 type Zone = Arc<Mutex<Option<io::Result<Vec<SocketAddr>>>>>;

@@ -3,7 +3,7 @@
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::*;
-use crate::shadow::body::{BodyLag, BodyWriter, Room};
+use crate::shadow::client::body::{BodyLag, BodyWriter, Room};
 
 const MANY: usize = 3_000_000;
 

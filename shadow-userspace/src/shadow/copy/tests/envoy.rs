@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::shadow::policy::HeaderMutation::{Add, Remove, Set};
+use crate::shadow::copy::policy::HeaderMutation::{Add, Remove, Set};
 
 fn host(rule: HostRule) -> CopyPolicy {
     CopyPolicy { host: rule, ..CopyPolicy::default() }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::*;
-use crate::shadow::policy::{
+use crate::shadow::copy::policy::{
     HeaderMutation::{self, Add, Remove, Set},
     Trace,
 };

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::*;
 use crate::{
     budget::{MemoryBudget, Reservation},
-    shadow::{job::Streams, testing::is_whole},
+    shadow::{mirror::job::Streams, testing::is_whole},
 };
 
 type Seen = Arc<Mutex<HashSet<usize>>>;

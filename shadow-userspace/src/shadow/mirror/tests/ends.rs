@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::shadow::job::{Duty, Job, Shared};
+use crate::shadow::mirror::job::{Duty, Job, Shared};
 
 /// The place is free before the outcome shows, but the upstream isn't idle: who counts then would miss a copy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

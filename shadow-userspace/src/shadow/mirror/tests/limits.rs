@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::shadow::{breaker::BreakerState, options::BreakerOptions};
+use crate::shadow::{mirror::breaker::BreakerState, options::BreakerOptions};
 
 #[tokio::test]
 async fn a_hanging_v2_fills_the_places_then_the_queue_then_costs_copies() {

@@ -18,13 +18,13 @@ use crate::{
     random,
     route::{RouteOptions, ShadowOptions},
     shadow::{
+        client::upstream::Upstream,
+        mirror::sink::Copies,
         options::{Order, UpstreamOptions},
-        sink::Copies,
         testing::{
             Peer, assert_ledger, captured, config, config_to, read_request, refusing, route, shadow_to,
             upstream,
         },
-        upstream::Upstream,
     },
 };
 

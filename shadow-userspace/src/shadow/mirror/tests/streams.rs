@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::shadow::job::Streams;
+use crate::shadow::mirror::job::Streams;
 
 const HEAD: &str = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
 const CHUNKED: &str = "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -181,7 +181,7 @@ async fn an_aborted_stream_says_nothing_of_a_v2_that_hangs() {
         }
     };
     tokio::time::timeout(LONG, idle).await.unwrap();
-    assert_eq!(relay.gauges().breaker, crate::shadow::breaker::BreakerState::Open);
+    assert_eq!(relay.gauges().breaker, crate::shadow::mirror::breaker::BreakerState::Open);
     rig.expect(&[("timeout", 1), ("gap", 1)]).await;
 }
 
@@ -208,8 +208,9 @@ async fn a_stream_that_waits_is_bounded_and_can_be_aborted() {
 #[tokio::test]
 async fn bodies_that_must_be_read_or_have_trailers_announced_are_not_streamed() {
     let redaction =
-        crate::shadow::policy::Redaction { json: vec!["/a".parse().unwrap()], ..Default::default() };
-    let policy = crate::shadow::policy::CopyPolicy { redaction: Arc::new(redaction), ..Default::default() };
+        crate::shadow::copy::redact::Redaction { json: vec!["/a".parse().unwrap()], ..Default::default() };
+    let policy =
+        crate::shadow::copy::policy::CopyPolicy { redaction: Arc::new(redaction), ..Default::default() };
     let shadow = ShadowOptions { policy: Arc::new(policy), ..shadow_to("v2") };
     let mut rig = Rig::new(&config(vec![upstream("v2", refusing().await)], vec![route("r", vec![shadow])]));
     let json =
