@@ -62,7 +62,7 @@ impl UpstreamOptions {
             max_response: 16 << 20,
             max_in_flight: 256,
             max_queue: 8192,
-            max_queue_bytes: 64 << 20,
+            max_queue_bytes: 32 << 20,
             max_rps: None,
             breaker: Some(BreakerOptions::default()),
             order: Order::default(),
