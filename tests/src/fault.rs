@@ -72,12 +72,12 @@ impl Placed {
         Self { url, _server: None, _names: None }
     }
 
-    /// A configuration of the agent that copies everything there.
+    /// A configuration of the agent that copies everything there, each copy with this time.
     #[must_use]
-    pub fn config(&self) -> String {
+    pub fn config(&self, timeout: &str) -> String {
         let tls = if self.url.starts_with("https") { ", tls: { insecure: true }" } else { "" };
         format!(
-            "upstreams:\n  v2: {{ url: '{}', timeout: 5s{tls} }}\nroutes:\n  - shadow: {{ upstream: v2 }}\ngrace: 1s\n",
+            "upstreams:\n  v2: {{ url: '{}', timeout: {timeout}{tls} }}\nroutes:\n  - shadow: {{ upstream: v2 }}\ngrace: 1s\n",
             self.url
         )
     }

@@ -24,6 +24,8 @@ use report::Report;
 const RATE: u32 = 1000;
 const SECONDS: u32 = 3;
 const CONNECTIONS: u32 = 16;
+/// For a copy: less than the load lasts, so that what follows from it shows, and more than a late v2 takes.
+const TIMEOUT: &str = "1500ms";
 
 /// What is wrong with v2 (`None`: nothing), and what was found in each round.
 #[derive(Debug)]
@@ -110,7 +112,7 @@ fn round(scene: &Scene, fault: Option<Fault>) -> Result<Round> {
 
 fn start(scene: &Scene, placed: &Placed) -> Result<Agent> {
     let path = scene.lab.directory().join("shadow.yaml");
-    fs::write(&path, placed.config()).with_context(|| path.display().to_string())?;
+    fs::write(&path, placed.config(TIMEOUT)).with_context(|| path.display().to_string())?;
     Agent::start(&scene.lab.gateway, &Options::file(Path::new(&path)))
 }
 

@@ -22,8 +22,8 @@ const MEMORY: u64 = 128 << 20;
 /// A fault that reached users would hold them up for a second and more.
 const LATENCY_MICROS: u64 = 900_000;
 
-/// Drops that any fault may lead to.
-const DROPS: &[&str] = &["circuit_open", "queue_full", "in_flight_limit", "shutdown"];
+/// Drops that any fault may lead to, and a machine that is so busy that the agent doesn't get to its ring.
+const DROPS: &[&str] = &["circuit_open", "queue_full", "in_flight_limit", "shutdown", "ring_full"];
 
 struct Found {
     report: Report,
@@ -32,15 +32,16 @@ struct Found {
     log: Vec<String>,
 }
 
-fn mirror_under(fault: Fault) -> Option<Found> {
+/// So many requests at this rate, each copy with this time.
+fn mirror_under(fault: Fault, requests: u32, rate: f64, timeout: &str) -> Option<Found> {
     let scene = scene(Kind::Plain)?;
     let placed = fault.place(&scene.lab, Path::new(SHADOW_LAB)).unwrap();
     let path = scene.lab.directory().join("shadow.yaml");
-    fs::write(&path, placed.config()).unwrap();
+    fs::write(&path, placed.config(timeout)).unwrap();
     let agent = Agent::start(&scene.lab.gateway, &Options::file(path)).unwrap();
     let plan = Plan::even(&format!("{fault:?}"), "shop");
-    let mut load = Load::new(scene.v1_address(Family::V4), plan, REQUESTS, CONNECTIONS);
-    load.rate = Some(RATE);
+    let mut load = Load::new(scene.v1_address(Family::V4), plan, requests, CONNECTIONS);
+    load.rate = Some(rate);
     let report = load.run(&scene.lab.client).unwrap();
     let memory = agent.memory().unwrap();
     let (log, summary) = agent.stop_with_log().unwrap();
@@ -49,7 +50,7 @@ fn mirror_under(fault: Fault) -> Option<Found> {
 
 /// What must be so whatever the fault is; `failures` are the reasons that it may lead to, the first of them must come.
 fn survive(fault: Fault, failures: &[&str]) -> Option<Found> {
-    let found = mirror_under(fault)?;
+    let found = mirror_under(fault, REQUESTS, RATE, "5s")?;
     let said = || {
         format!("{:?}\n{}", found.memory, serde_json::to_string_pretty(&found.summary).unwrap())
             + &found.log.join("\n")
@@ -105,6 +106,17 @@ fn v2_never_answers() {
     nothing_mirrored(Fault::NeverAnswers, &["timeout"]);
 }
 
+/// No copy times out, so the breaker stays closed and the queue fills to its limit: the most that the agent holds.
+#[test]
+fn v2_never_answers_and_the_queue_is_full() {
+    let Some(found) = mirror_under(Fault::NeverAnswers, 2 * REQUESTS, 2.0 * RATE, "60s") else { return };
+    assert_eq!((found.report.correct, &found.report.errors), (2 * REQUESTS, &Vec::new()));
+    assert!(found.summary.balances(), "{:?}", found.summary);
+    assert!(found.summary.requests.dropped["queue_full"] > 0, "{:?}", found.summary);
+    eprintln!("the queue is full: {} MiB", found.memory.peak >> 20);
+    assert!(found.memory.peak < MEMORY, "{:?} {:?}", found.memory, found.summary);
+}
+
 #[test]
 fn v2_answers_one_byte_a_second() {
     nothing_mirrored(Fault::Drips, &["timeout"]);
@@ -140,7 +152,7 @@ fn v2_answers_before_it_reads_and_closes() {
 }
 
 fn mirror_answered_early() -> Option<Found> {
-    let found = mirror_under(Fault::AnswersEarly)?;
+    let found = mirror_under(Fault::AnswersEarly, REQUESTS, RATE, "5s")?;
     assert_eq!((found.report.correct, &found.report.errors), (REQUESTS, &Vec::new()));
     assert!(found.summary.balances() && found.memory.peak < MEMORY, "{:?}", found.summary);
     assert_eq!(found.summary.requests.sampled, u64::from(REQUESTS));

@@ -43,7 +43,7 @@ impl Report {
             "  {RATE} requests per second over {CONNECTIONS} connections for {SECONDS} s: GETs, and as many POSTs of 16 KiB"
         );
         let head = format!(
-            "  {:<24}{:>9}{:>20}{:>9}{:>20}{:>9}  {:<9}{}",
+            "  {:<24}{:>9}{:>23}{:>9}{:>23}{:>9}  {:<9}{}",
             "v2", "p50 µs", "with agent", "p99 µs", "with agent", "MiB", "", "outcomes"
         );
         let mut lines = vec![title, load, String::new(), head];
@@ -102,7 +102,7 @@ impl Row {
         let ratio = |spread: Spread| format!("×{:.2} ({:.2}-{:.2})", spread.median, spread.min, spread.max);
         let outcomes = self.rounds.last().map_or(String::new(), outcomes);
         format!(
-            "  {:<24}{:>9.0}{:>20}{:>9.0}{:>20}{:>9.0}  {:<9}{outcomes}",
+            "  {:<24}{:>9.0}{:>23}{:>9.0}{:>23}{:>9.0}  {:<9}{outcomes}",
             name(self.fault),
             self.spread(|round| round.without.p50).median,
             ratio(self.ratio(|latency| latency.p50)),
