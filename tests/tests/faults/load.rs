@@ -8,13 +8,21 @@ use shadow_tests::{
     fault::Fault,
     lab::Family,
     load::{Load, Report},
-    plan::Plan,
+    plan::{Bodies, Plan},
     scene::Kind,
 };
 
-/// Requests per second, half of them with 16 KiB.
-const RATE: f64 = 500.0;
-/// Ten seconds.
+/// What users send, and how long the agent may take for a copy of it.
+struct Traffic {
+    /// Of every second request.
+    body: usize,
+    requests: u32,
+    per_second: f64,
+    timeout: &'static str,
+}
+
+/// Ten seconds; time enough for the copies to fail, and for what follows from that.
+const USUAL: Traffic = Traffic { body: 16 << 10, requests: REQUESTS, per_second: 500.0, timeout: "5s" };
 const REQUESTS: u32 = 5_000;
 const CONNECTIONS: u32 = 16;
 /// What the agent may take, in bytes.
@@ -32,16 +40,15 @@ struct Found {
     log: Vec<String>,
 }
 
-/// So many requests at this rate, each copy with this time.
-fn mirror_under(fault: Fault, requests: u32, rate: f64, timeout: &str) -> Option<Found> {
+fn mirror_under(fault: Fault, traffic: &Traffic) -> Option<Found> {
     let scene = scene(Kind::Plain)?;
     let placed = fault.place(&scene.lab, Path::new(SHADOW_LAB)).unwrap();
     let path = scene.lab.directory().join("shadow.yaml");
-    fs::write(&path, placed.config(timeout)).unwrap();
+    fs::write(&path, placed.config(traffic.timeout)).unwrap();
     let agent = Agent::start(&scene.lab.gateway, &Options::file(path)).unwrap();
-    let plan = Plan::even(&format!("{fault:?}"), "shop");
-    let mut load = Load::new(scene.v1_address(Family::V4), plan, requests, CONNECTIONS);
-    load.rate = Some(rate);
+    let plan = Plan { bodies: Bodies::Even(traffic.body), ..Plan::even(&format!("{fault:?}"), "shop") };
+    let mut load = Load::new(scene.v1_address(Family::V4), plan, traffic.requests, CONNECTIONS);
+    load.rate = Some(traffic.per_second);
     let report = load.run(&scene.lab.client).unwrap();
     let memory = agent.memory().unwrap();
     let (log, summary) = agent.stop_with_log().unwrap();
@@ -50,7 +57,7 @@ fn mirror_under(fault: Fault, requests: u32, rate: f64, timeout: &str) -> Option
 
 /// What must be so whatever the fault is; `failures` are the reasons that it may lead to, the first of them must come.
 fn survive(fault: Fault, failures: &[&str]) -> Option<Found> {
-    let found = mirror_under(fault, REQUESTS, RATE, "5s")?;
+    let found = mirror_under(fault, &USUAL)?;
     let said = || {
         format!("{:?}\n{}", found.memory, serde_json::to_string_pretty(&found.summary).unwrap())
             + &found.log.join("\n")
@@ -106,15 +113,27 @@ fn v2_never_answers() {
     nothing_mirrored(Fault::NeverAnswers, &["timeout"]);
 }
 
-/// No copy times out, so the breaker stays closed and the queue fills to its limit: the most that the agent holds.
+/// No copy times out, so the breaker stays closed, and what waits grows to its limits: the most that the agent holds.
+fn never_answers_and_buffers_are_full(traffic: &Traffic, dropped: &str) {
+    let Some(found) = mirror_under(Fault::NeverAnswers, traffic) else { return };
+    assert_eq!((found.report.correct, &found.report.errors), (traffic.requests, &Vec::new()));
+    assert!(found.summary.balances(), "{:?}", found.summary);
+    assert!(found.summary.requests.dropped[dropped] > 0, "{:?}", found.summary);
+    eprintln!("{dropped}: {} MiB", found.memory.peak >> 20);
+    assert!(found.memory.peak < MEMORY, "{:?} {:?}", found.memory, found.summary);
+}
+
 #[test]
 fn v2_never_answers_and_the_queue_is_full() {
-    let Some(found) = mirror_under(Fault::NeverAnswers, 2 * REQUESTS, 2.0 * RATE, "60s") else { return };
-    assert_eq!((found.report.correct, &found.report.errors), (2 * REQUESTS, &Vec::new()));
-    assert!(found.summary.balances(), "{:?}", found.summary);
-    assert!(found.summary.requests.dropped["queue_full"] > 0, "{:?}", found.summary);
-    eprintln!("the queue is full: {} MiB", found.memory.peak >> 20);
-    assert!(found.memory.peak < MEMORY, "{:?} {:?}", found.memory, found.summary);
+    let traffic = Traffic { requests: 2 * REQUESTS, per_second: 1000.0, timeout: "60s", ..USUAL };
+    never_answers_and_buffers_are_full(&traffic, "queue_full");
+}
+
+/// Large bodies are streamed, and wait in the streams' buffers.
+#[test]
+fn v2_never_answers_and_the_streams_are_full() {
+    let traffic = Traffic { body: 2 << 20, requests: 300, per_second: 30.0, timeout: "60s" };
+    never_answers_and_buffers_are_full(&traffic, "backlog");
 }
 
 #[test]
@@ -152,7 +171,7 @@ fn v2_answers_before_it_reads_and_closes() {
 }
 
 fn mirror_answered_early() -> Option<Found> {
-    let found = mirror_under(Fault::AnswersEarly, REQUESTS, RATE, "5s")?;
+    let found = mirror_under(Fault::AnswersEarly, &USUAL)?;
     assert_eq!((found.report.correct, &found.report.errors), (REQUESTS, &Vec::new()));
     assert!(found.summary.balances() && found.memory.peak < MEMORY, "{:?}", found.summary);
     assert_eq!(found.summary.requests.sampled, u64::from(REQUESTS));
