@@ -129,3 +129,24 @@ fn parts_of_a_stream_count_until_they_are_sent() {
         rig.finish();
     }
 }
+
+#[test]
+fn the_head_of_a_stream_counts_on_when_its_first_bytes_were_sent() {
+    let mut rig = streaming();
+    let mut client = Client::connect(&mut rig, 1, &[&upload(100), "0123456789a"]);
+    let (begun, head) = (rig.budget.used(), only(&rig).request.head.memory());
+    rig.pipeline.sink_mut().streams[0].request.body = Bytes::new();
+    assert_eq!(begun - rig.budget.used(), LIMIT + 1);
+    // A client that sends byte by byte makes parts that hold more than their bytes.
+    let before = rig.budget.used();
+    for _ in 0..10 {
+        rig.take(client.send("b"));
+    }
+    assert!(rig.budget.used() - before > 10 * 64);
+    rig.take(client.with(RST));
+    rig.pipeline.sink_mut().streams[0].chunks.clear();
+    assert_eq!(rig.budget.used(), head);
+    rig.pipeline.sink_mut().streams.clear();
+    assert_eq!(rig.budget.used(), 0);
+    rig.finish();
+}
