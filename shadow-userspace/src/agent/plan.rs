@@ -71,3 +71,36 @@ pub(super) fn dice(control: Option<Control>) -> impl FnMut() -> Dice + Send + 's
         None => Dice::undrawn(seed, random::number()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::Ledger,
+        shadow::testing::{config_to, route, shadow_to, upstream},
+    };
+
+    #[tokio::test]
+    async fn what_the_kernel_is_told_and_the_line_that_says_it() {
+        let mut config = config_to(upstream("v2", "http://v2".parse().unwrap()));
+        config.routes[0].shadows[0].percentage = "25%".parse().unwrap();
+        config.capture.ports = vec![80, 81];
+        let mirror = Mirror::new(&config, Ledger::new(), tokio::runtime::Handle::current()).unwrap();
+        let live = live_options(&config, &mirror);
+        assert_eq!((live.own_mark, live.report_answers), (OWN_MARK, false));
+        let line = announcement("to lo", &live, &config);
+        assert_eq!(line, "attached to lo; mirroring 25% of the requests of port 80, 81 to http://v2");
+        config.routes.push(route("other", vec![shadow_to("v2")]));
+        assert!(announcement("to lo", &live, &config).contains("mirroring at most 25% of"));
+        config.admin.listen = Some(([127, 0, 0, 1], 9).into());
+        assert!(live_options(&config, &mirror).report_answers);
+    }
+
+    /// Half of a file's requests are not all of them, nor none.
+    #[test]
+    fn each_request_of_a_file_is_drawn_anew() {
+        let mut dice = dice(None);
+        let first = format!("{:?}", dice());
+        assert!((0..10).any(|_| format!("{:?}", dice()) != first));
+    }
+}

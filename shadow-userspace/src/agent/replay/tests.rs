@@ -119,12 +119,11 @@ async fn at_full_speed_the_upstream_sets_the_pace() {
         Ok(())
     })
     .await;
-    // Years apart; more than the queue holds, and more bytes than there is memory for.
+    // Years apart; more than the queue holds.
     let times: Vec<_> = (1..=100).map(|at| at * 99_999).collect();
     let file = requests("max", &times);
     let mut agent = tests::config(slow.upstream());
     (agent.upstreams[0].max_in_flight, agent.upstreams[0].max_queue) = (2, 3);
-    agent.capture.max_memory = 4 << 10;
     let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 100)]);
@@ -138,10 +137,17 @@ async fn at_full_speed_the_upstream_sets_the_pace() {
         assert_ledger(&summary.requests, &[("mirrored", 100)]);
     }
 
+    // More bytes than there is memory for, and room for all of them in the queue.
+    let mut agent = tests::config(slow.upstream());
+    (agent.upstreams[0].max_in_flight, agent.capture.max_memory) = (2, 4 << 10);
+    let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
+    end.unwrap();
+    assert_ledger(&summary.requests, &[("mirrored", 100)]);
+
     // And other limits.
     let mut agent = tests::config(slow.upstream());
     agent.routes[0].shadows[0].max_in_flight = Some(2);
-    agent.upstreams[0].max_rps = std::num::NonZeroU32::new(500);
+    agent.upstreams[0].max_rps = std::num::NonZeroU32::new(200);
     let (summary, end) = replay(&options(&file, Speed::Max), &agent, tests::never()).await;
     end.unwrap();
     assert_ledger(&summary.requests, &[("mirrored", 100)]);
