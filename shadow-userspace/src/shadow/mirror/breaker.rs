@@ -233,14 +233,18 @@ mod tests {
     fn only_the_probe_decides_while_it_is_on_its_way() {
         let options = BreakerOptions { failures: NonZeroU32::MIN, open_for: Duration::from_secs(5) };
         let (mut breaker, now) = (Breaker::new(Some(options)), Instant::now());
-        let [first, late, later] = [(); 3].map(|()| breaker.enter(now, TIMEOUT).unwrap());
+        let [first, late, later, fails, says_nothing] =
+            [(); 5].map(|()| breaker.enter(now, TIMEOUT).unwrap());
         assert_eq!(breaker.leave(first, NotThere, now), Some(BreakerState::Open));
         assert_eq!(breaker.leave(late, There, now), None);
         assert_eq!(breaker.state(), BreakerState::Open);
         let now = now + Duration::from_secs(5);
         let probe = breaker.enter(now, TIMEOUT).unwrap();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        assert_eq!((breaker.enter(now, TIMEOUT), breaker.leave(later, There, now)), (None, None));
+        for (pass, sign) in [(later, There), (fails, NotThere), (says_nothing, Sign::None)] {
+            assert_eq!((breaker.enter(now, TIMEOUT), breaker.leave(pass, sign, now)), (None, None));
+            assert_eq!(breaker.state(), BreakerState::HalfOpen, "{sign:?}");
+        }
         assert_eq!(breaker.leave(probe, There, now), Some(BreakerState::Closed));
     }
 

@@ -104,6 +104,31 @@ async fn an_address_that_refuses_costs_no_copy() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_back_gets_its_share_again() {
+    let (peers, counts) = peers(1).await;
+    let away = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let back = away.local_addr().unwrap();
+    drop(away);
+    let client = client_of(&zone(&[back, peers[0].address]));
+    // Both had their turn.
+    for _ in 0..2 {
+        assert_eq!(get(&client).await, Outcome::Mirrored(204));
+    }
+    let peer = Peer::listening(TcpListener::bind(back).await.unwrap(), answer);
+    let known = Instant::now() + Duration::from_secs(5);
+    while peer.accepted() == 0 {
+        assert_eq!(get(&client).await, Outcome::Mirrored(204));
+        assert!(Instant::now() < known, "it is never tried again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = counted(&counts)[0];
+    for _ in 0..10 {
+        assert_eq!(get(&client).await, Outcome::Mirrored(204));
+    }
+    assert_eq!(counted(&counts)[0] - before, 5);
+}
+
+#[tokio::test]
 async fn an_address_that_vanished_gets_no_new_copies_and_a_new_one_gets_its_share() {
     let (peers, counts) = peers(3).await;
     let all = addresses(&peers);

@@ -34,6 +34,21 @@ async fn a_head_without_end_is_no_answer() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_is_no_answer() {
+    for (size, outcome) in
+        [(50_000, Outcome::Mirrored(204)), (200_000, Outcome::Failed(FailReason::Protocol))]
+    {
+        let peer = Peer::spawn(move |mut stream| async move {
+            read_request(&mut stream).await?;
+            let field = "a".repeat(size);
+            stream.write_all(format!("HTTP/1.1 204 No Content\r\nX: {field}\r\n\r\n").as_bytes()).await
+        })
+        .await;
+        assert_eq!(get(&client(peer.upstream())).await, outcome, "{size}");
+    }
+}
+
+#[tokio::test]
 async fn interim_answers_without_end_are_a_timeout() {
     let (peer, _) = flooding(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await;
     let began = Instant::now();
@@ -118,5 +133,42 @@ async fn unused_connections_are_few_and_not_kept_for_long() {
     while *ends.lock().unwrap() < 5 {
         assert!(Instant::now() < limit, "v2 doesn't see the ends");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn unused_connections_are_closed_however_often_there_are_some() {
+    let connections = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&connections);
+    let peer = Peer::spawn(move |mut stream| {
+        // Of two at once, the second is kept later, and longer.
+        let late = Duration::from_millis(count.fetch_add(1, Ordering::Relaxed) % 2 * 40);
+        async move {
+            read_request(&mut stream).await?;
+            tokio::time::sleep(late).await;
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
+            stream.read_u8().await.map(drop)
+        }
+    })
+    .await;
+    let options = UpstreamOptions { idle_timeout: Duration::from_millis(30), ..options(peer.upstream()) };
+    let client = ShadowClient::new(&options).unwrap();
+    for _ in 0..2 {
+        let outcomes = tokio::join!(get(&client), get(&client));
+        assert_eq!(outcomes, (Outcome::Mirrored(204), Outcome::Mirrored(204)));
+        until_open(&client, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_largest_size_keeps_its_connection() {
+    for (max_response, connections) in [(10, 1), (9, 2)] {
+        let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789").await;
+        let client =
+            ShadowClient::new(&UpstreamOptions { max_response, ..options(peer.upstream()) }).unwrap();
+        for _ in 0..2 {
+            assert_eq!(get(&client).await, Outcome::Mirrored(200));
+        }
+        assert_eq!(client.connections(), connections, "{max_response}");
     }
 }

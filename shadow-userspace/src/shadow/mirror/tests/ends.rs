@@ -98,3 +98,45 @@ async fn a_patient_source_does_not_wait_for_what_waits_for_it() {
     rig.mirror.close(std::future::ready(())).await;
     assert_ledger(&rig.ledger.snapshot(), &[("gap", 1), ("queue_full", 1), ("shutdown", 1)]);
 }
+
+/// Also of what would end by itself, or in a while.
+#[tokio::test]
+async fn a_patient_source_in_a_hurry_waits_for_nothing() {
+    let (peer, _arrivals) = black_hole().await;
+    let mut options = upstream("v2", peer.upstream());
+    (options.max_rps, options.stream_buffer) = (std::num::NonZeroU32::new(1), 10);
+    let Rig { ledger, mirror, sink } = Rig::new(&config_to(options));
+    let sink = sink.patient(crate::budget::MemoryBudget::new(1 << 20));
+    let mut rig = Rig { ledger, mirror, sink };
+    rig.mirror.hurry();
+    let began = Instant::now();
+    let request = captured("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", b"x");
+    let admitted = rig.admit(&request).unwrap();
+    let mut stream = rig.sink.begin(request, admitted.copies).unwrap();
+    assert!(!rig.sink.chunk(&mut stream, Bytes::from_static(&[0; 100])));
+    for _ in 0..5 {
+        rig.send(GET);
+    }
+    assert!(began.elapsed() < Duration::from_secs(4));
+    assert_eq!(rig.drops()[0].0, DropReason::RateLimit);
+    assert_eq!(rig.drops()[1], (DropReason::Backlog, 1));
+    rig.mirror.close(std::future::ready(())).await;
+    assert_eq!(rig.ledger.snapshot().in_flight(), 0);
+}
+
+/// Two are admitted where there is room for one, as by two connections of a file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_patient_source_waits_for_its_routes_share_also_with_what_was_admitted() {
+    let peer = Peer::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+    let mut config = config_to(upstream("v2", peer.upstream()));
+    config.routes[0].shadows[0].max_in_flight = Some(1);
+    let Rig { ledger, mirror, sink } = Rig::new(&config);
+    let sink = sink.patient(crate::budget::MemoryBudget::new(1 << 20));
+    let mut rig = Rig { ledger, mirror, sink };
+    let admitted: Vec<_> = (0..10).map(|_| rig.admit(&captured(GET, b"")).unwrap()).collect();
+    let sending = tokio::task::spawn_blocking(move || {
+        admitted.into_iter().for_each(|admitted| rig.sink.deliver(captured(GET, b""), admitted.copies));
+        rig
+    });
+    sending.await.unwrap().expect(&[("mirrored", 10)]).await;
+}

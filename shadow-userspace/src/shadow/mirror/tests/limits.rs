@@ -68,11 +68,15 @@ async fn a_route_may_use_up_its_own_share_of_an_upstream_alone() {
         rig.send(GET);
     }
     rig.sink.deliver(early, admitted.copies);
-    assert_eq!(rig.drops(), [(DropReason::InFlightLimit, 3)]);
+    assert!(
+        rig.admit(&captured("GET /few HTTP/1.1\r\nHost: a\r\n\r\n", b"")).is_none(),
+        "nothing is collected"
+    );
+    assert_eq!(rig.drops(), [(DropReason::InFlightLimit, 4)]);
     rig.mirror.close(std::future::ready(())).await;
     let snapshot = rig.ledger.snapshot();
-    assert_ledger(&snapshot, &[("in_flight_limit", 3), ("shutdown", 6)]);
-    assert_eq!((snapshot.copies[0].outcomes.sampled, snapshot.copies[1].outcomes.sampled), (5, 4));
+    assert_ledger(&snapshot, &[("in_flight_limit", 4), ("shutdown", 6)]);
+    assert_eq!((snapshot.copies[0].outcomes.sampled, snapshot.copies[1].outcomes.sampled), (6, 4));
 }
 
 #[tokio::test]
@@ -142,10 +146,30 @@ async fn a_body_may_be_too_large_for_one_copy_and_not_for_another() {
     let upstreams = vec![upstream("small", peer.upstream()), upstream("large", peer.upstream())];
     let mut rig = Rig::new(&config(upstreams, vec![route("both", vec![small, shadow_to("large")])]));
     rig.take(captured("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n", b"abcd"));
-    rig.take(captured("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"abcd"));
+    let chunked = captured("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"abcd");
+    let admitted = rig.admit(&chunked).unwrap();
+    assert_eq!(admitted.max_body, 1 << 30, "all is collected that any of them takes");
+    rig.sink.deliver(chunked, admitted.copies);
     rig.take(captured("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", b"abc"));
     let ledger = rig.ledger.clone();
     rig.expect(&[("mirrored", 4), ("body_too_large", 2)]).await;
     assert_eq!(ledger.snapshot().copies[0].outcomes.dropped(), 2);
     assert_eq!(std::iter::from_fn(|| received.try_recv().ok()).count(), 4);
+}
+
+#[tokio::test]
+async fn one_copy_at_a_time_sees_whether_an_upstream_is_back() {
+    let url = refusing().await;
+    let mut rig = Rig::to(url.clone(), |options| {
+        options.breaker = Some(BreakerOptions { failures: NonZeroU32::MIN, open_for: Duration::ZERO });
+    });
+    rig.send(GET);
+    rig.until(|ledger| ledger.failed() == 1).await;
+    let listener = tokio::net::TcpListener::bind((url.host(), url.port())).await.unwrap();
+    rig.send(GET);
+    let _hangs = listener.accept().await.unwrap();
+    rig.send(GET);
+    assert_eq!(rig.drops(), [(DropReason::CircuitOpen, 1)], "for as long as an answer may take");
+    rig.mirror.close(std::future::ready(())).await;
+    assert_ledger(&rig.ledger.snapshot(), &[("connect", 1), ("circuit_open", 1), ("shutdown", 1)]);
 }

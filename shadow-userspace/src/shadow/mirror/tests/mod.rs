@@ -140,7 +140,9 @@ async fn a_black_hole_times_out_every_copy() {
     for _ in 0..30 {
         rig.send(GET);
     }
+    let mirror = rig.mirror.clone();
     rig.expect(&[("timeout", 30)]).await;
+    assert_eq!(mirror.latency().total().max, Duration::ZERO, "only answers are timed");
 }
 
 #[tokio::test]

@@ -53,7 +53,9 @@ async fn a_stream_arrives_as_it_was() {
         }
         assert_eq!(rig.ledger.snapshot().in_flight(), 1);
         rig.sink.end(stream, Vec::new());
+        let mirror = rig.mirror.clone();
         rig.expect(&[("mirrored", 1)]).await;
+        assert!(mirror.latency().total().max > Duration::ZERO);
         let request = received.recv().await.unwrap();
         let end = request.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         let wire = &request[end..];
@@ -226,4 +228,35 @@ async fn bodies_that_must_be_read_or_have_trailers_announced_are_not_streamed() 
     for rig in [rig, plain] {
         rig.expect(&[("gap", 1)]).await;
     }
+}
+
+#[tokio::test]
+async fn an_answer_before_the_body_has_ended_counts_but_is_not_timed() {
+    let peer = Peer::spawn(|mut stream| async move {
+        stream.read_u8().await?;
+        stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n").await?;
+        std::future::pending().await
+    })
+    .await;
+    let mut rig = Rig::to(peer.upstream(), |_| {});
+    let stream = begin(&mut rig, HEAD, b"begun").unwrap();
+    rig.until(|ledger| ledger.mirrored() == 1).await;
+    rig.sink.end(stream, Vec::new());
+    assert_eq!(rig.mirror.latency().total().max, Duration::ZERO);
+    rig.expect(&[("mirrored", 1)]).await;
+}
+
+/// Whoever waits for v2 must know which copies wait for the client instead.
+#[tokio::test]
+async fn a_copy_moves_by_itself_once_its_request_is_complete() {
+    let (peer, mut arrivals) = black_hole().await;
+    let mut rig = Rig::to(peer.upstream(), |_| {});
+    assert!(!rig.mirror.moves());
+    let stream = begin(&mut rig, CHUNKED, b"begun").unwrap();
+    arrivals.recv().await.unwrap();
+    assert!(!rig.mirror.moves());
+    rig.sink.end(stream, Vec::new());
+    assert!(rig.mirror.moves());
+    rig.mirror.close(std::future::ready(())).await;
+    assert_ledger(&rig.ledger.snapshot(), &[("shutdown", 1)]);
 }
