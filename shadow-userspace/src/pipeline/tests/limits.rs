@@ -28,6 +28,17 @@ fn memory_is_bounded_for_all_together() {
 }
 
 #[test]
+fn trailers_that_find_no_memory_cost_the_request() {
+    for trailers in [format!("X-T: {}\r\n", "t".repeat(700)), "a: b\r\n".repeat(12), String::new()] {
+        let mut rig = Rig::within(PipelineLimits::default(), 800);
+        Client::connect(&mut rig, 1, &[&post(CHUNKED, &format!("1\r\nx\r\n0\r\n{trailers}\r\n"))]);
+        let drops = if trailers.is_empty() { vec![] } else { vec![(DropReason::MemoryLimit, 1)] };
+        assert_eq!((rig.targets().len(), rig.drops()), (usize::from(trailers.is_empty()), drops));
+        rig.finish();
+    }
+}
+
+#[test]
 fn an_announced_length_alone_takes_no_memory() {
     let mut rig = Rig::new();
     let lines = format!("Content-Length: {}\r\n", 16 << 20);

@@ -131,6 +131,15 @@ fn parts_of_a_stream_count_until_they_are_sent() {
 }
 
 #[test]
+fn a_body_that_will_be_streamed_takes_no_memory_for_all_of_it() {
+    let mut rig = streaming();
+    let mut client = Client::connect(&mut rig, 1, &[&upload(1 << 20)]);
+    rig.take(client.send("0"));
+    assert!(rig.budget.used() < 1000, "{}", rig.budget.used());
+    rig.finish();
+}
+
+#[test]
 fn the_head_of_a_stream_counts_on_when_its_first_bytes_were_sent() {
     let mut rig = streaming();
     let mut client = Client::connect(&mut rig, 1, &[&upload(100), "0123456789a"]);
