@@ -42,7 +42,12 @@ fn copies_take_turns() {
     let turns: Vec<_> = (0..4).map(|_| pick(&mut state, now)).collect();
     assert_eq!(turns, [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 2, 3]]);
     assert!(pick(&mut State::default(), now).is_empty());
-    assert_eq!(pick(&mut self::state(&[1, 2, 3, 4, 5, 6]), now).len(), TRIES);
+    let mut many = self::state(&[1, 2, 3, 4, 5, 6]);
+    assert_eq!(pick(&mut many, now).len(), TRIES);
+    for last in 1..=4 {
+        refuse(&mut many, last, now);
+    }
+    assert_eq!(pick(&mut many, now).len(), TRIES);
 }
 
 #[test]
@@ -71,6 +76,18 @@ fn it_is_left_out_ever_longer_up_to_half_a_minute() {
 }
 
 #[test]
+fn refusals_count_until_a_connection_is_made() {
+    let addresses = Addresses::fixed(address(1));
+    let known = || addresses.inner.lock().find(address(1)).unwrap().clone();
+    for refusals in 1..=2 {
+        addresses.refused(address(1));
+        assert_eq!((known().refusals, known().left_out_until.is_some()), (refusals, true));
+    }
+    addresses.reached(address(1));
+    assert_eq!((known().refusals, known().left_out_until), (0, None));
+}
+
+#[test]
 fn if_all_refuse_the_one_that_did_longest_ago_is_tried_first() {
     let now = Instant::now();
     let mut state = state(&[1, 2]);
@@ -91,6 +108,9 @@ fn what_is_known_of_an_address_outlasts_a_resolution_and_old_ones_outlast_a_fail
         assert_eq!(said.is_some(), first, "it is said once");
         assert_eq!((pick(&mut state, now), state.due), (vec![3, 1], Some(now + RETRY)));
     }
+    let soon = Duration::from_millis(5);
+    state.update(Ok(Vec::new()), soon, now);
+    assert_eq!(state.due, Some(now + soon));
 }
 
 /// Never answers, and counts how often it is asked.

@@ -172,3 +172,33 @@ async fn an_answer_of_the_largest_size_keeps_its_connection() {
         assert_eq!(client.connections(), connections, "{max_response}");
     }
 }
+
+/// v2 closes a kept connection just when a copy takes it.
+#[tokio::test]
+async fn a_copy_of_which_no_byte_was_written_goes_out_on_another_connection() {
+    use std::{
+        io::{Read as _, Write as _},
+        sync::mpsc::channel,
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (close, told) = channel();
+    let (closed, ended) = channel();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            if matches!(stream.read(&mut [0; 1024]), Ok(1..)) {
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                told.recv().ok();
+                drop(stream);
+                closed.send(()).ok();
+            }
+        }
+    });
+    let client = client(format!("http://{address}").parse().unwrap());
+    assert_eq!(get(&client).await, Outcome::Mirrored(204));
+    close.send(()).unwrap();
+    // The runtime stands still meanwhile, and then sees the end, but this copy comes first.
+    ended.recv().unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!((get(&client).await, client.connections()), (Outcome::Mirrored(204), 2));
+}

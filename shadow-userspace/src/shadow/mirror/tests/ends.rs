@@ -124,6 +124,33 @@ async fn a_patient_source_in_a_hurry_waits_for_nothing() {
     assert_eq!(rig.ledger.snapshot().in_flight(), 0);
 }
 
+#[tokio::test]
+async fn the_end_takes_no_more_copies_and_hurries_a_patient_source() {
+    let (peer, mut arrivals) = black_hole().await;
+    let mut options = upstream("v2", peer.upstream());
+    options.max_rps = std::num::NonZeroU32::new(2);
+    let Rig { ledger, mirror, sink } = Rig::new(&config_to(options));
+    let sink = sink.patient(crate::budget::MemoryBudget::new(1 << 20));
+    let mut rig = Rig { ledger, mirror: mirror.clone(), sink };
+    let admitted = rig.admit(&captured(GET, b"")).unwrap();
+    rig.send(GET);
+    arrivals.recv().await.unwrap();
+    let (end_grace, grace) = tokio::sync::oneshot::channel::<()>();
+    let closing = tokio::spawn(async move { mirror.close(async { grace.await.unwrap_or(()) }).await });
+    tokio::task::yield_now().await;
+    // The first was admitted in time.
+    rig.sink.deliver(captured(GET, b""), admitted.copies);
+    assert_eq!(rig.drops(), [(DropReason::Shutdown, 1)]);
+    for _ in 0..5 {
+        rig.send(GET);
+    }
+    assert!(rig.drops().iter().any(|(reason, _)| *reason == DropReason::RateLimit));
+    assert_eq!(rig.ledger.snapshot().in_flight(), 1, "it still has its grace");
+    end_grace.send(()).unwrap();
+    closing.await.unwrap();
+    assert_eq!(rig.ledger.snapshot().in_flight(), 0);
+}
+
 /// Two are admitted where there is room for one, as by two connections of a file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_patient_source_waits_for_its_routes_share_also_with_what_was_admitted() {

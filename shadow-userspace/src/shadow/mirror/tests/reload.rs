@@ -99,17 +99,30 @@ async fn an_upstream_that_is_gone_finishes_the_copies_that_it_has() {
 /// Else each reload would let a route have as many more.
 #[tokio::test]
 async fn what_is_under_way_counts_against_the_routes_limit_after_a_reload() {
-    let (peer, _arrivals) = black_hole().await;
-    let few = ShadowOptions { max_in_flight: Some(2), ..shadow_to("v2") };
-    let config = config(vec![upstream("v2", peer.upstream())], vec![route("few", vec![few])]);
+    let (peer, mut arrivals) = black_hole().await;
+    let few = || vec![ShadowOptions { max_in_flight: Some(2), ..shadow_to("v2") }];
+    let matches = crate::route::matcher::RouteMatch {
+        path: Some(crate::route::matcher::PathMatch::Prefix("/first".to_owned())),
+        ..Default::default()
+    };
+    let routes = vec![RouteOptions { matches: vec![matches], ..route("first", few()) }, route("rest", few())];
+    let config = config(vec![upstream("v2", peer.upstream())], routes);
     let mut rig = Rig::new(&config);
     for _ in 0..3 {
-        rig.send(GET);
+        rig.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
         switch(&rig, &config);
     }
     assert_eq!(rig.drops(), [(DropReason::InFlightLimit, 1)]);
+    for _ in 0..3 {
+        rig.send(GET);
+    }
+    assert_eq!(rig.drops(), [(DropReason::InFlightLimit, 2)], "each route has its own");
+    for _ in 0..4 {
+        arrivals.recv().await.unwrap();
+    }
+    assert_eq!(rig.mirror.connections(), 4, "of one upstream, in however many plans");
     rig.mirror.close(std::future::ready(())).await;
-    assert_ledger(&rig.ledger.snapshot(), &[("in_flight_limit", 1), ("shutdown", 2)]);
+    assert_ledger(&rig.ledger.snapshot(), &[("in_flight_limit", 2), ("shutdown", 4)]);
 }
 
 #[tokio::test]

@@ -260,3 +260,24 @@ async fn a_copy_moves_by_itself_once_its_request_is_complete() {
     rig.mirror.close(std::future::ready(())).await;
     assert_ledger(&rig.ledger.snapshot(), &[("shutdown", 1)]);
 }
+
+/// Invariant 4: the rest may take hours.
+#[tokio::test]
+async fn what_was_sent_of_a_stream_is_let_go_of() {
+    struct Held(Arc<Vec<u8>>);
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let (peer, _arrivals) = black_hole().await;
+    let mut rig = Rig::to(peer.upstream(), |_| {});
+    let held = Arc::new(vec![b'x'; 1000]);
+    let watched = Arc::downgrade(&held);
+    let request = CapturedRequest { body: Bytes::from_owner(Held(held)), ..captured(CHUNKED, b"") };
+    let admitted = rig.admit(&request).unwrap();
+    let stream = rig.sink.begin(request, admitted.copies).unwrap();
+    rig.until(|_| watched.strong_count() == 0).await;
+    rig.sink.abort(stream, DropReason::Gap);
+    rig.expect(&[("gap", 1)]).await;
+}

@@ -67,7 +67,8 @@ fn a_body_of_another_length_than_told_is_aborted() {
 
 #[test]
 fn the_buffer_takes_no_more_than_its_limit_but_always_one_piece() {
-    let (mut writer, mut reader) = channel(None, 4, &Room::new(1000));
+    let room = Room::new(1000);
+    let (mut writer, mut reader) = channel(None, 4, &room);
     writer.push(piece("abcdef")).unwrap();
     assert_eq!(writer.push(piece("g")), Err(BodyLag::Full));
     assert_eq!(read(&mut reader), "abcdef");
@@ -76,6 +77,7 @@ fn the_buffer_takes_no_more_than_its_limit_but_always_one_piece() {
     assert_eq!((writer.push(piece("k")), writer.buffered()), (Err(BodyLag::Full), 4));
     assert_eq!(read(&mut reader), "gh");
     assert_eq!(writer.push(piece("kl")), Ok(()));
+    assert_eq!(room.used.load(Ordering::Relaxed), 2 * (PIECE + 2), "what wasn't taken takes no room");
 }
 
 #[test]
@@ -116,6 +118,9 @@ fn bodies_share_the_room_and_give_it_back() {
     assert_eq!(room.used.load(Ordering::Relaxed), 0);
     drop((reading, two));
     assert_eq!(room.used.load(Ordering::Relaxed), 0);
-    let (mut large, _kept) = channel(None, 1000, &Room::new(1));
+    let (mut large, _kept) = channel(None, 1000, &Room::new(2 * (PIECE + 10) - 1));
     large.push(piece("0123456789")).unwrap();
+    assert_eq!(large.push(piece("0123456789")), Err(BodyLag::Full), "a byte is missing");
+    let (mut larger, _kept) = channel(None, 1000, &Room::new(1));
+    larger.push(piece("0123456789")).unwrap();
 }
