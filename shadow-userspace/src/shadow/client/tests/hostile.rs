@@ -142,7 +142,7 @@ async fn unused_connections_are_closed_however_often_there_are_some() {
     let count = Arc::clone(&connections);
     let peer = Peer::spawn(move |mut stream| {
         // Of two at once, the second is kept later, and longer.
-        let late = Duration::from_millis(count.fetch_add(1, Ordering::Relaxed) % 2 * 40);
+        let late = Duration::from_millis(count.fetch_add(1, Ordering::Relaxed) % 2 * 50);
         async move {
             read_request(&mut stream).await?;
             tokio::time::sleep(late).await;
@@ -151,7 +151,7 @@ async fn unused_connections_are_closed_however_often_there_are_some() {
         }
     })
     .await;
-    let options = UpstreamOptions { idle_timeout: Duration::from_millis(30), ..options(peer.upstream()) };
+    let options = UpstreamOptions { idle_timeout: Duration::from_millis(200), ..options(peer.upstream()) };
     let client = ShadowClient::new(&options).unwrap();
     for _ in 0..2 {
         let outcomes = tokio::join!(get(&client), get(&client));

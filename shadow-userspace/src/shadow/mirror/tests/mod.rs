@@ -142,7 +142,7 @@ async fn a_black_hole_times_out_every_copy() {
     }
     let mirror = rig.mirror.clone();
     rig.expect(&[("timeout", 30)]).await;
-    assert_eq!(mirror.latency().total().max, Duration::ZERO, "only answers are timed");
+    assert_eq!(mirror.latency().buckets().count(), 0, "only answers are timed");
 }
 
 #[tokio::test]

@@ -121,8 +121,13 @@ async fn what_is_under_way_counts_against_the_routes_limit_after_a_reload() {
         arrivals.recv().await.unwrap();
     }
     assert_eq!(rig.mirror.connections(), 4, "of one upstream, in however many plans");
+    let mut other = config.clone();
+    other.upstreams[0].timeout = LONG;
+    switch(&rig, &other);
+    rig.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(rig.drops(), [(DropReason::InFlightLimit, 2)], "another upstream is not busy");
     rig.mirror.close(std::future::ready(())).await;
-    assert_ledger(&rig.ledger.snapshot(), &[("in_flight_limit", 2), ("shutdown", 4)]);
+    assert_ledger(&rig.ledger.snapshot(), &[("in_flight_limit", 2), ("shutdown", 5)]);
 }
 
 #[tokio::test]
