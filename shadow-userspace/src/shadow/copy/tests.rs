@@ -151,3 +151,20 @@ fn a_head_that_goes_before_its_body_keeps_the_announcement_of_trailers() {
         assert_eq!((parts.uri.to_string().as_str(), parts.version), ("/a?b", http::Version::HTTP_11));
     }
 }
+
+#[test]
+fn the_version_is_the_clients() {
+    let head = head("GET / HTTP/1.0\r\n\r\n");
+    let parts = head_of_copy(&head, Ipv4Addr::LOCALHOST.into(), &CopyPolicy::default()).unwrap();
+    assert_eq!(parts.version, http::Version::HTTP_10);
+}
+
+#[test]
+fn trailers_that_come_are_announced_once() {
+    let raw = "POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum, X-Other\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(
+        sent(raw, "ab", &[("x-sum", "1"), ("x-new", "2")], &CopyPolicy::default()).unwrap(),
+        "POST /\nhost: a-shadow\ntrailer: X-Sum, X-Other\ntrailer: x-new\ntransfer-encoding: chunked\n\
+         x-shadow-copy: 1\n\nabx-sum: 1\nx-new: 2\n"
+    );
+}

@@ -101,6 +101,8 @@ mod tests {
             format!("00-{TRACE}-0000000000000000-01"),
             format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
             format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()),
+            format!("0x{}", &valid[2..]),
+            valid.replace("b7-", "B7-"),
             format!("{valid}-x"),
             format!("{valid}0"),
             format!("cc{}0", &valid[2..]),

@@ -151,8 +151,22 @@ mod tests {
             }
         }
         // A message of gRPC's, and an image.
-        for body in [&b"\0\0\0\0{abc"[..], b"\x89PNG{"] {
+        for body in [&b"\0\0\0\0{abc"[..], b"\x89PNG{", b"a{bc"] {
             assert_eq!(told("", body), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_type_that_may_be_json_is_believed_whatever_the_body_is() {
+        for kind in [
+            "application/json; charset=utf-8",
+            "Application/JSON",
+            "application/json-seq",
+            "application/json, image/png",
+            "image/png, application/json",
+        ] {
+            let head = format!("Content-Type: {kind}\r\n");
+            assert_eq!(told(&head, b"p=secret"), Err(DropReason::Unredactable), "{kind}");
         }
     }
 

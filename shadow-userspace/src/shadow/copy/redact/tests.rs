@@ -37,6 +37,8 @@ fn cookies_are_replaced_by_name() {
         // Readers that split at commas, or that let quotes protect separators.
         ("a=1, session=x; c", "a=1, session=REDACTED; c"),
         ("session=\"x;y\"; a=1", "session=REDACTED; a=1"),
+        ("session= \"x;y\"; a=1", "session=REDACTED; a=1"),
+        ("session=\"x\\\\\"; a=1", "session=REDACTED; a=1"),
         ("session=\"x\\\";y\"; a=1", "session=REDACTED; a=1"),
         ("session=\"x;y;z\"; a=1", "session=REDACTED; a=1"),
         ("session=\"x;y", "session=REDACTED"),
@@ -64,6 +66,7 @@ fn parameters_are_replaced_by_their_decoded_name() {
         ("/?token=x&token=y", "/?token=REDACTED&token=REDACTED"),
         ("/?token=", "/?token=REDACTED"),
         ("/?token=x=y?z", "/?token=REDACTED"),
+        ("/?token=\"x&d\"", "/?token=REDACTED&d\""),
         ("/?%74oken=x&a+b=1&a%20b=2", "/?%74oken=REDACTED&a+b=REDACTED&a%20b=REDACTED"),
         ("/?%C3%BC%5b%5D=x", "/?%C3%BC%5b%5D=REDACTED"),
         // Readers that split at semicolons, and those that don't.
@@ -87,6 +90,7 @@ fn parameters_are_replaced_by_their_decoded_name() {
 fn values_are_replaced_by_their_pointer() {
     for (pointers, text, redacted) in [
         (&["/a"][..], r#"{"a":1,"b":1}"#, r#"{"a":"REDACTED","b":1}"#),
+        (&["/a"], r#"{"A":1,"a":2}"#, r#"{"A":1,"a":"REDACTED"}"#),
         (
             &["/a"],
             "{ \"a\" : [1, {\"a\":2}] ,\r\n\t\"b\":{\"a\":1}}",
