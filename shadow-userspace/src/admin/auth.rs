@@ -149,6 +149,7 @@ mod tests {
             (Origin::Tcp, Some(&token), &["Bearer "], false),
             (Origin::Tcp, Some(&token), &["Bear"], false),
             (Origin::Tcp, Some(&token), &["Basic 0123456789abcdef"], false),
+            (Origin::Tcp, Some(&token), &["Digest 0123456789abcdef"], false),
             (Origin::Tcp, Some(&token), &[TOKEN], false),
             (Origin::Tcp, Some(&token), &["Bearer wrong", right], false),
         ] {

@@ -177,7 +177,7 @@ fn is_dead(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use super::*;
     use crate::admin::testing::Directory;
@@ -219,14 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_of_another_kind_is_left_alone() {
+        let directory = Directory::new();
+        let path = directory.path().join("a.sock");
+        let _datagrams = UnixDatagram::bind(&path).unwrap();
+        let error = BoundSocket::at(&path).unwrap_err();
+        assert!(matches!(error, SocketError::InUse { .. }), "{error}");
+        assert!(path.exists());
+    }
+
+    #[test]
     fn only_dead_agents_sockets_are_cleared_away() {
         let directory = Directory::new();
-        let [dead, living, other] = ["1.sock", "2.sock", "note.txt"].map(|name| directory.path().join(name));
+        let [dead, living, file, foreign] =
+            ["1.sock", "2.sock", "3.sock", "foreign"].map(|name| directory.path().join(name));
         drop(UnixListener::bind(&dead).unwrap());
+        drop(UnixListener::bind(&foreign).unwrap());
         let _listener = UnixListener::bind(&living).unwrap();
-        fs::write(&other, "").unwrap();
+        fs::write(&file, "").unwrap();
         let bound = BoundSocket::in_directory(directory.path()).unwrap();
-        assert_eq!((dead.exists(), living.exists(), other.exists()), (false, true, true));
+        let exist = [&dead, &living, &file, &foreign].map(|path| path.exists());
+        assert_eq!(exist, [false, true, true, true]);
         let mut both = vec![living, bound.file.path().to_owned()];
         both.sort();
         assert_eq!(sockets(directory.path()).unwrap(), both);

@@ -70,6 +70,7 @@ async fn changes_need_the_socket_or_the_token() {
                 let case = format!("{path} tcp={by_tcp} {given:?} file={with_token}: {answer:?}");
                 assert_eq!((answer.status, told.len()), if may { (200, 1) } else { (403, 0) }, "{case}");
                 assert!(may || answer.error().contains("Unix socket"), "{case}");
+                assert!(may || answer.error().contains("has no token file") != with_token, "{case}");
             }
         }
     }
@@ -79,14 +80,15 @@ async fn changes_need_the_socket_or_the_token() {
 async fn changes_reach_the_agent() {
     let served = Served::start(false, Limits::default());
     let number = r#"{"rate": 12.5}"#;
-    for (path, body, told, answered) in [
-        ("/api/rate", RATE, "rate pets 25%", r#"{"percent":25.0,"route":"pets"}"#),
-        ("/api/rate", number, "rate pets 12.5%", r#"{"percent":12.5,"route":"pets"}"#),
-        ("/api/pause", "", "paused true", r#"{"paused":true}"#),
-        ("/api/resume", "{}", "paused false", r#"{"paused":false}"#),
-        ("/api/reload", "", "reload", r#"{"reloaded":true}"#),
+    let long = "Content-Type: Application/JSON; charset=utf-8\r\n";
+    for (path, kind, body, told, answered) in [
+        ("/api/rate", JSON, RATE, "rate pets 25%", r#"{"percent":25.0,"route":"pets"}"#),
+        ("/api/rate", long, number, "rate pets 12.5%", r#"{"percent":12.5,"route":"pets"}"#),
+        ("/api/pause", JSON, "", "paused true", r#"{"paused":true}"#),
+        ("/api/resume", JSON, "{}", "paused false", r#"{"paused":false}"#),
+        ("/api/reload", JSON, "", "reload", r#"{"reloaded":true}"#),
     ] {
-        let answer = served.unix(&post(path, JSON, body)).await;
+        let answer = served.unix(&post(path, kind, body)).await;
         assert_eq!((answer.status, answer.body.trim_end()), (200, answered), "{path}");
         assert_eq!(served.agent.take_told(), [told]);
     }
