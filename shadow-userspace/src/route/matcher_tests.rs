@@ -58,6 +58,8 @@ fn paths_are_compared_as_sent_without_the_query() {
         ("/pets/1?x", prefix("/pets"), true),
         ("/petstore", prefix("/pets"), true),
         ("/Pets", prefix("/pets"), false),
+        ("/x/pets", prefix("/pets"), false),
+        ("/Pets", exact("/pets"), false),
         ("/%70ets", prefix("/pets"), false),
         ("/x?/pets", prefix("/pets"), false),
         ("*", prefix("/"), false),

@@ -74,7 +74,50 @@ fn what_is_captured_must_be_said_to_run() {
     flags.capture.interfaces = vec!["eth0".into()].into();
     flags.capture.ports = vec!["80".into()].into();
     let source = ConfigSource { overrides: Overrides(flags), ..source };
-    assert_eq!(source.parse("x", text).unwrap().config.capture.ports, [80]);
+    let config = source.parse("x", text).unwrap().config;
+    assert_eq!(config.capture.ports, [80]);
+    assert_ne!(config.upstreams[0].own_mark, 0, "copies are told from requests");
+    assert_eq!(load(text).unwrap().config.upstreams[0].own_mark, 0);
+}
+
+#[test]
+fn what_could_not_be_meant_is_refused() {
+    for route in [
+        "match: {hosts: ['[::g]']}",
+        "match: {hosts: ['']}",
+        "match: {hosts: ['.']}",
+        "sample_by: {cookie: ''}",
+        "name: \"a\\u0007b\"",
+    ] {
+        let text = format!("routes: [{{{route}, shadow: {{upstream: http://v2}}}}]");
+        assert!(load(&text).is_err(), "{text}");
+    }
+    let rewrite = "shadow: {upstream: http://v2, path_rewrite: {prefix: /c}}";
+    let text =
+        format!("routes: [{{match: [{{path: {{prefix: /a}}}}, {{path: {{prefix: /b}}}}], {rewrite}}}]");
+    assert!(load(&text).is_err());
+    for shadow in [
+        "headers: {set: {x: ' a'}}",
+        "headers: {set: {x: \u{e9}}}",
+        "host_rewrite: 'a:99999'",
+        "host_rewrite: ':1'",
+    ] {
+        let text = format!("routes: [{{shadow: {{upstream: http://v2, {shadow}}}}}]");
+        assert!(load(&text).is_err(), "{text}");
+    }
+    for admin in ["socket: false", "socket: none"] {
+        assert!(load(&format!("routes: [{{shadow: {{upstream: http://v2}}}}]\nadmin: {{{admin}}}")).is_err());
+    }
+}
+
+#[test]
+fn safe_methods_are_all_that_is_mirrored_if_the_route_names_none() {
+    let text =
+        "safe_methods_only: true\nroutes: [{shadow: {upstream: http://v2, percentage: {numerator: 25}}}]";
+    let config = load(text).unwrap().config;
+    let shadow = &config.routes[0].shadows[0];
+    assert_eq!(shadow.methods.as_deref(), Some(&["GET", "HEAD", "OPTIONS"].map(|m| m.parse().unwrap())[..]));
+    assert_eq!(shadow.percentage, "25%".parse().unwrap());
 }
 
 #[test]
