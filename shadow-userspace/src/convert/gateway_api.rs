@@ -272,8 +272,8 @@ fn ranked(name: Option<&str>, one: MatchRead, prefix: Option<String>, filters: &
     let (kind, length) = match (&one.path, &prefix) {
         (Some(Path::Exact(path)), _) => (0, path.len()),
         (Some(Path::Regex(pattern)), None) => (1, pattern.len()),
-        // Its path may be any.
-        (None, None) if !is_sure => (0, 0),
+        // Its path may be any, so that it may come before all others.
+        (None, None) if !is_sure => (0, usize::MAX),
         (_, prefix) => (2, prefix.as_ref().map_or(0, String::len)),
     };
     let rank = if is_sure {

@@ -82,6 +82,18 @@ fn a_table_mirrors_no_more_than_its_parent_lets_through() {
     let delegating = |matcher: &str| {
         gloo_routes(&format!("{{ matchers: [{matcher}], delegateAction: {{ ref: {{ name: t }} }} }}"))
     };
+    for (parent, own) in [
+        ("{ prefix: /a, connectMatcher: {} }", "{ prefix: /a/b }"),
+        ("{ prefix: /a }", "{ prefix: /a/b, connectMatcher: {} }"),
+        ("{ prefix: /a }", "{ headers: [{ name: x }] }"),
+        ("{ prefix: /a, methods: [POST] }", "{ prefix: /a/b }"),
+        ("{ prefix: /a, headers: [{ name: z }] }", "{ prefix: /a/b }"),
+        ("{ prefix: /a, queryParameters: [{ name: z }] }", "{ prefix: /a/b }"),
+    ] {
+        let text = delegating(parent) + &table(&format!("{{ matchers: [{own}], {GLOO_MIRROR} }}"));
+        let asked = "GET /a/b HTTP/1.1\nHost: a\nx: y\n\n";
+        assert_eq!(copies(&text, asked), Vec::<String>::new(), "{parent} {own}");
+    }
     let all = table(&format!("{{ {GLOO_MIRROR} }}"));
     let unknown = delegating("{ prefix: /a, connectMatcher: {} }");
     assert_eq!(copies(&(unknown + &all), &get("/b")), Vec::<String>::new());
@@ -109,20 +121,134 @@ fn a_share_that_cannot_be_read_is_none() {
     for share in [
         "mirrorPercentage: 50",
         "mirrorPercentage: { value: x }",
+        "mirrorPercentage: { value: 0 }, mirrorPercent: 100",
         "mirrorPercent: half",
         "mirror_percent: []",
     ] {
         let text = format!("{ISTIO}{{ hosts: ['*'], http: [{{ {ISTIO_MIRROR}, {share} }}] }}\n");
         assert_eq!(copies(&text, &get("/")), Vec::<String>::new(), "{share}");
     }
-    let mirrors = format!(
-        "{ISTIO}{{ hosts: ['*'], http: [{{ mirrors: [{{ destination: {{ host: a.b }}, percentage: 5 }}] }}] }}\n"
-    );
-    assert_eq!(copies(&mirrors, &get("/")), Vec::<String>::new());
-    for share in ["percent: x", "fraction: 1", "fraction: { numerator: x }", "percent: 101"] {
+    for share in ["5", "{}", "{ value: x }"] {
+        let mirrors = format!(
+            "{ISTIO}{{ hosts: ['*'], http: [{{ mirrors: [{{ destination: {{ host: a.b }}, percentage: {share} }}] \
+             }}] }}\n"
+        );
+        assert_eq!(copies(&mirrors, &get("/")), Vec::<String>::new(), "{share}");
+    }
+    for share in ["", ", percentage: x"] {
+        let text = gloo_routes(&format!("{{ {} }}", GLOO_MIRROR.replace(", percentage: 100", share)));
+        assert_eq!(copies(&text, &get("/")), Vec::<String>::new(), "{share}");
+    }
+    for share in [
+        "percent: x",
+        "fraction: 1",
+        "fraction: {}",
+        "fraction: { numerator: x }",
+        "fraction: { numerator: 2, denominator: 1 }",
+        "fraction: { numerator: 0, denominator: 0 }",
+        "percent: 101",
+    ] {
         let text = GATEWAY_MIRROR.replace("backendRef:", &format!("{share}, backendRef:"));
         let text = format!("{GATEWAY}{{ rules: [{{ {text} }}] }}\n");
         assert_eq!(copies(&text, &get("/")), Vec::<String>::new(), "{share}");
+    }
+}
+
+/// Nor is it left to later rules.
+#[test]
+fn a_rule_with_an_unknown_condition_mirrors_nothing() {
+    let asked = "GET /a HTTP/1.1\nHost: a\nx: y\n\n";
+    for unknown in ["prefix: /a, connectMatcher: {}", "headers: [{ name: x, new: 1 }]", "regex: '/a(?=b)?'"] {
+        for rewrite in ["", "prefixRewrite: /c, "] {
+            let options = GLOO_MIRROR.replace("{ shadowing", &format!("{{ {rewrite}shadowing"));
+            let text = gloo_routes(&format!(
+                "{{ matchers: [{{ {unknown} }}, {{ prefix: /b }}], {options} }}, {{ {GLOO_MIRROR} }}"
+            ));
+            assert_eq!(copies(&text, asked), Vec::<String>::new(), "{unknown}");
+            assert_eq!(copies(&text, &get("/b")), ["v2"], "{unknown}");
+        }
+    }
+    for unknown in [
+        "uri: { prefix: /a }, port: 1",
+        "headers: { x: { suffix: y } }",
+        "method: { regex: G.* }",
+        "method: { exact: get }",
+    ] {
+        for rewrite in ["", "rewrite: { uri: /c }, "] {
+            let text = format!(
+                "{ISTIO}{{ hosts: ['*'], http: [{{ match: [{{ {unknown} }}], {rewrite}{ISTIO_MIRROR} }}, \
+                 {{ {ISTIO_MIRROR} }}] }}\n"
+            );
+            assert_eq!(copies(&text, asked), Vec::<String>::new(), "{unknown}");
+        }
+    }
+    for unknown in
+        ["path: { value: /a }, port: 1", "headers: [{ name: x, value: y, new: 1 }]", "path: { type: New }"]
+    {
+        let text = format!(
+            "{GATEWAY}{{ rules: [{{ {GATEWAY_MIRROR} }}, {{ matches: [{{ {unknown} }}], {GATEWAY_MIRROR} }}] }}\n"
+        );
+        assert_eq!(copies(&text, asked), Vec::<String>::new(), "{unknown}");
+    }
+    let exact = "matches: [{ path: { type: Exact, value: /a } }]";
+    let text = format!(
+        "{GATEWAY}{{ rules: [{{ {exact}, {GATEWAY_MIRROR} }}, {{ matches: [{{ path: {{ type: New }} }}] }}] }}\n"
+    );
+    assert_eq!(copies(&text, asked), Vec::<String>::new(), "it may be for the same path");
+    let text = gloo_routes(&format!("{{ matchers: [{{ methods: [1, POST] }}] }}, {{ {GLOO_MIRROR} }}"));
+    assert_eq!(copies(&text, asked), Vec::<String>::new(), "which method is unknown");
+}
+
+/// Of rules that match alike the one that says more counts, whichever stands first.
+#[test]
+fn the_gateways_most_specific_rule_counts() {
+    let asked = "GET /a/b?q=1 HTTP/1.1\nHost: a\nx: y\nz: y\n\n";
+    for (less, more) in [
+        ("path: { value: /a }", "path: { value: /a/b }"),
+        ("path: { value: /a/b }", "path: { type: Exact, value: /a/b }"),
+        ("headers: [{ name: x, value: y }]", "method: GET"),
+        ("headers: [{ name: x, value: y }]", "headers: [{ name: x, value: y }, { name: z, value: y }]"),
+        ("path: { value: / }", "queryParams: [{ name: q, value: '1' }]"),
+    ] {
+        let mirrors = format!("{{ matches: [{{ {less} }}], {GATEWAY_MIRROR} }}");
+        let hides = format!("{{ matches: [{{ {more} }}] }}");
+        let one = format!("{GATEWAY}{{ rules: [{mirrors}, {hides}] }}\n");
+        let two = format!("{GATEWAY}{{ rules: [{mirrors}] }}\n---\n{GATEWAY}{{ rules: [{hides}] }}\n");
+        for text in [one, two] {
+            assert_eq!(copies(&text, asked), Vec::<String>::new(), "{less} {more}");
+        }
+        let only = format!("{GATEWAY}{{ rules: [{mirrors}] }}\n");
+        assert_eq!(copies(&only, asked), ["v2"], "{less}");
+    }
+    let bucket = GATEWAY_MIRROR.replace("name: v2", "kind: Bucket, name: v2");
+    assert_eq!(copies(&format!("{GATEWAY}{{ rules: [{{ {bucket} }}] }}\n"), asked), Vec::<String>::new());
+}
+
+#[test]
+fn upstreams_of_one_name_are_told_apart() {
+    let to = |namespace: &str| {
+        format!(
+            "{{ type: RequestMirror, requestMirror: {{ backendRef: {{ name: v2, port: 80, namespace: {namespace} }} \
+             }} }}"
+        )
+    };
+    let text = format!("{GATEWAY}{{ rules: [{{ filters: [{}, {}] }}] }}\n", to("x"), to("y"));
+    assert_eq!(copies(&text, &get("/")), ["v2", "v2-2"]);
+    let yaml = convert(&text).unwrap().yaml;
+    assert!(yaml.contains("http://v2.x.svc:80") && yaml.contains("http://v2.y.svc:80"), "{yaml}");
+}
+
+#[test]
+fn case_counts_only_where_it_does_in_the_original() {
+    for (matcher, goes) in [
+        ("prefix: /a", false),
+        ("prefix: /a, caseSensitive: true", false),
+        ("prefix: /a, caseSensitive: false", true),
+        ("exact: /a/b, caseSensitive: false", true),
+        ("exact: /a, caseSensitive: false", false),
+    ] {
+        let text = gloo_routes(&format!("{{ matchers: [{{ {matcher} }}], {GLOO_MIRROR} }}"));
+        assert_eq!(!copies(&text, &get("/A/B")).is_empty(), goes, "{matcher}");
     }
 }
 
@@ -176,18 +302,21 @@ fn domains_are_those_of_envoy() {
         + &vhost("end", "['*-eu.example']")
         + &vhost("port", "['shop.example:8080']")
         + &vhost("name", "[shop.example]")
-        + &vhost("under", "['*.example', '[::1]:80']");
+        + &vhost("under", "['*.example', '[::1]:80']")
+        + &vhost("six", "['[::2]']");
     for (host, upstream) in [
         ("shop.example", "name"),
         ("SHOP.example:8080", "port"),
         ("shop.example:81", "name"),
         ("shop.org", "start"),
+        ("shop.org:81", "start"),
         ("shop.", "any"),
         ("shop-eu.example", "end"),
         ("-eu.example", "under"),
         ("b.example", "under"),
         ("[::1]:80", "under"),
         ("[::1]:81", "any"),
+        ("[::2]:81", "six"),
         ("example", "any"),
     ] {
         let got = copies(&text, &format!("GET / HTTP/1.1\nHost: {host}\n\n"));
@@ -219,7 +348,14 @@ fn own_configuration_beside_foreign_documents_is_not_lost() {
 /// Everything that gateways take and the agent doesn't is noted, and the rest is a configuration.
 #[test]
 fn what_is_written_is_always_read() {
+    let named = ["a", "a", "a-2", "a-2", "a"]
+        .map(|name| format!("{{ name: {name}, matchers: [{{ prefix: /x }}], {GLOO_MIRROR} }}"));
+    let modifier = "type: RequestHeaderModifier, requestHeaderModifier: { remove: [te, host] }";
     let mut texts = vec![
+        gloo_routes(&named.join(", ")),
+        format!("{GATEWAY}{{ rules: [{{ filters: [{{ {modifier} }}] }}, {{ {GATEWAY_MIRROR} }}] }}\n")
+            .replace("}] }, { filters: [ ", "}, "),
+        format!("{ISTIO}{{ hosts: ['*'], http: [{{ {ISTIO_MIRROR}, rewrite: {{ uri: /c }} }}] }}\n"),
         gloo_routes(&format!(
             "{{ name: 'a b/c', {GLOO_MIRROR} }}, {{ name: '', matchers: [{{ prefix: /b }}], {GLOO_MIRROR} }}"
         )),
@@ -259,10 +395,11 @@ fn what_is_written_is_always_read() {
              name: A, value: b }}, {{ name: a, value: c }}] }} }}] }}] }}\n"
         ),
     ];
+    let whole = texts.len();
     for port in ["0", "70000", "80.5", "-1"] {
         texts.push(ISTIO_MIRROR.replace("80", port));
     }
-    let last = texts.split_off(7).into_iter();
+    let last = texts.split_off(whole).into_iter();
     texts.extend(last.map(|mirror| {
         format!("{ISTIO}{{ hosts: ['*', 'a b', ''], http: [{{ {mirror} }}, {{ {ISTIO_MIRROR} }}] }}\n")
     }));

@@ -204,6 +204,72 @@ routes:
     );
 }
 
+#[test]
+fn gloo_upstreams_have_a_url_and_the_name_that_tls_needs() {
+    let routes = "    - options: { shadowing: { upstream: { name: v2 }, percentage: 1 } }\n";
+    for (spec, expected) in [
+        ("{ static: { hosts: [{ addr: a, port: 1 }] } }", "http://a:1"),
+        ("{ static: { hosts: [{ addr: '::1', port: 1 }] } }", "http://[::1]:1"),
+        ("{ static: { hosts: [{ addr: a, sniAddr: s }] } }", "http://a"),
+        ("{ static: { hosts: [{ addr: a, sniAddr: s }], useTls: true } }", "https://a|s"),
+        ("{ static: { hosts: [{ addr: a, sniAddr: s }] }, sslConfig: { sni: t } }", "https://a|t"),
+        ("{ kube: { serviceName: s, servicePort: 2 }, sslConfig: {} }", "https://s.default:2"),
+    ] {
+        let upstream = format!(
+            "---\napiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {{ name: v2, namespace: gloo-system }}\n\
+             spec: {spec}\n"
+        );
+        let (url, name) = expected.split_once('|').unwrap_or((expected, ""));
+        let tls =
+            if name.is_empty() { String::new() } else { format!("\n    tls:\n      server_name: {name}") };
+        let yaml = format!(
+            "upstreams:\n  v2:\n    url: {url}{tls}\nroutes:\n- name: default\n  shadow:\n  - upstream: v2\n    \
+             percentage: 1"
+        );
+        check(&(gloo("['*']", routes) + &upstream), &yaml, &[]);
+    }
+}
+
+#[test]
+fn gateway_api_rewrites_are_literal_and_leave_a_slash() {
+    for (path, yaml) in [
+        (
+            "replacePrefixMatch: /",
+            "      regex: ^/a(?P<slash>/?)(?P<rest>.*)$\n      substitution: /${rest}\n",
+        ),
+        ("replacePrefixMatch: /$1", "      substitution: /$$1${slash}${rest}\n"),
+        ("replaceFullPath: /$1", "      regex: ^.*$\n      substitution: /$$1\n"),
+    ] {
+        let rules = format!(
+            "  - matches: [ {{ path: {{ value: /a }} }} ]
+    filters:
+    - {{ type: URLRewrite, urlRewrite: {{ path: {{ {path} }} }} }}
+    - {{ type: RequestMirror, requestMirror: {{ backendRef: {{ name: v2, port: 1 }} }} }}
+"
+        );
+        let converted = convert(&http_route(&rules)).unwrap().yaml;
+        assert!(converted.contains(yaml), "{converted}");
+    }
+}
+
+#[test]
+fn istio_rewrites_keep_dollars_and_groups() {
+    for (rewrite, yaml) in [
+        ("uri: /$1", "      regex: ^.*$\n      substitution: /$$1\n"),
+        (
+            "uriRegexRewrite: { match: '/(.)', rewrite: '/$1\\1' }",
+            "      regex: /(.)\n      substitution: /$$1${1}\n",
+        ),
+    ] {
+        let http = format!(
+            "  - match: [ {{ uri: {{ regex: /x.* }} }} ]\n    mirror: {{ host: a.b, port: {{ number: 1 }} }}\n    \
+             rewrite: {{ {rewrite} }}\n"
+        );
+        let converted = convert(&istio("['*']", &http)).unwrap().yaml;
+        assert!(converted.contains(yaml), "{converted}");
+    }
+}
+
 /// An Istio VirtualService with these routes.
 fn istio(hosts: &str, http: &str) -> String {
     format!(
