@@ -163,17 +163,18 @@ mod tests {
     use socket2::SockRef;
 
     use super::*;
+    use crate::shadow::options::OWN_MARK;
 
     #[tokio::test]
     async fn own_sockets_carry_the_mark_and_send_at_once() {
         let address = ([127, 0, 0, 1], 9).into();
-        let plain = Connector::new(None, 0).socket(address).unwrap();
+        let plain = Connector::new(None, 0, Arc::default()).socket(address).unwrap();
         assert!(plain.nodelay().unwrap());
         if let Err(error) = SockRef::from(&plain).set_mark(1) {
             println!("skipped: can't mark sockets: {error}");
             return;
         }
-        let marked = Connector::new(None, OWN_MARK).socket(address).unwrap();
+        let marked = Connector::new(None, OWN_MARK, Arc::default()).socket(address).unwrap();
         assert_eq!(SockRef::from(&marked).mark().unwrap(), OWN_MARK);
     }
 }
