@@ -2,8 +2,8 @@
 //!
 //! [`traffic`] is what passes the gateway and [`capture`] the agent's kernel side on it, without the rest of the agent.
 //! [`kernel`] measures that: what each program takes ([`cost`], by [`statistics`]) and how much of the traffic leaves
-//! the kernel ([`share`]). [`decode`] measures what comes after it, on capture files, and needs no root. [`faults`] measures
-//! the whole agent beside a v2 that fails.
+//! the kernel ([`share`]). [`decode`] measures what comes after it, on capture files, and needs no root. [`faults`]
+//! measures the whole agent beside a v2 that fails.
 
 pub mod capture;
 pub mod cost;

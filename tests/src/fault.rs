@@ -77,7 +77,8 @@ impl Placed {
     pub fn config(&self, timeout: &str) -> String {
         let tls = if self.url.starts_with("https") { ", tls: { insecure: true }" } else { "" };
         format!(
-            "upstreams:\n  v2: {{ url: '{}', timeout: {timeout}{tls} }}\nroutes:\n  - shadow: {{ upstream: v2 }}\ngrace: 1s\n",
+            "upstreams:\n  v2: {{ url: '{}', timeout: {timeout}{tls} }}\n\
+             routes:\n  - shadow: {{ upstream: v2 }}\ngrace: 1s\n",
             self.url
         )
     }

@@ -17,7 +17,9 @@ use shadow_tests::{
 
 const CONFIG: &str = "
 routes:
-  - { name: pets, match: { path: { prefix: /items } }, shadow: [{ upstream: $V2 }, { upstream: 'http://10.78.0.2:81' }] }
+  - name: pets
+    match: { path: { prefix: /items } }
+    shadow: [{ upstream: $V2 }, { upstream: 'http://10.78.0.2:81' }]
   - { name: none, match: { path: { prefix: /none } }, shadow: { upstream: $V2, percentage: 0 } }
 ";
 

@@ -9,17 +9,24 @@ use shadow_tests::service::Received;
 /// Each route says by a header which it was.
 const ROUTES: &str = "
 routes:
-  - { name: host, match: { hosts: ['*.example.org', exact.test] }, shadow: { upstream: $V2, headers: { set: { x-route: host } } } }
+  - name: host
+    match: { hosts: ['*.example.org', exact.test] }
+    shadow: { upstream: $V2, headers: { set: { x-route: host } } }
   - { name: exact, match: { path: { exact: /exact } }, shadow: { upstream: $V2, headers: { set: { x-route: exact } } } }
   - name: regex
     match: { path: { regex: '/r/[0-9]+' }, methods: [GET] }
     shadow: { upstream: $V2, headers: { set: { x-route: regex } } }
   - name: header
     match:
-      - { headers: [{ name: x-a, exact: b }, { name: x-b, present: true }, { name: x-c, regex: 'v[12]', invert: true }] }
+      - headers:
+          - { name: x-a, exact: b }
+          - { name: x-b, present: true }
+          - { name: x-c, regex: 'v[12]', invert: true }
       - { headers: [{ name: x-any, prefix: pre }] }
     shadow: { upstream: $V2, headers: { set: { x-route: header } } }
-  - { name: query, match: { query: [{ name: debug, exact: '1' }] }, shadow: { upstream: $V2, headers: { set: { x-route: query } } } }
+  - name: query
+    match: { query: [{ name: debug, exact: '1' }] }
+    shadow: { upstream: $V2, headers: { set: { x-route: query } } }
   - { name: prefix, match: { path: { prefix: /p } }, shadow: { upstream: $V2, headers: { set: { x-route: prefix } } } }
 ";
 

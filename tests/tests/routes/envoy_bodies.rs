@@ -1,5 +1,5 @@
-//! Envoy's shadow policy integration tests, by their names, as far as they are about bodies that take their time. The two
-//! about back-pressure are inverted: here nothing that v2 does may hold a user up.
+//! Envoy's shadow policy integration tests, by their names, as far as they are about bodies that take their time. The
+//! two about back-pressure are inverted: here nothing that v2 does may hold a user up.
 
 use std::{path::Path, time::Duration, time::Instant};
 

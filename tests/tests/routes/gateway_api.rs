@@ -1,5 +1,5 @@
-//! Gateway API's conformance tests of mirroring, by their names: an HTTPRoute given to the agent as it is, with services
-//! that the name server knows. The percentages: 500 requests, ten at a time, within ±3·sqrt(n·p·(1−p)).
+//! Gateway API's conformance tests of mirroring, by their names: an HTTPRoute given to the agent as it is, with
+//! services that the name server knows. The percentages: 500 requests, ten at a time, within ±3·sqrt(n·p·(1−p)).
 
 use std::{net::IpAddr, path::Path};
 
@@ -37,12 +37,14 @@ fn rule(path: &str, mirrors: &[(&str, u16, &str)]) -> String {
         .iter()
         .map(|(name, port, share)| {
             format!(
-                "        - type: RequestMirror\n          requestMirror:\n            backendRef: {{ name: {name}, namespace: infra, port: {port} }}\n{share}"
+                "        - type: RequestMirror\n          requestMirror:\n            \
+                 backendRef: {{ name: {name}, namespace: infra, port: {port} }}\n{share}"
             )
         })
         .collect();
     format!(
-        "    - matches:\n        - path: {{ type: PathPrefix, value: {path} }}\n      filters:\n{filters}      backendRefs:\n        - {{ name: infra-backend-v1, port: 8080 }}\n"
+        "    - matches:\n        - path: {{ type: PathPrefix, value: {path} }}\n      filters:\n{filters}      \
+         backendRefs:\n        - {{ name: infra-backend-v1, port: 8080 }}\n"
     )
 }
 

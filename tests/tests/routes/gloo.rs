@@ -1,4 +1,5 @@
-//! Gloo's VirtualService with its Upstreams, given to the agent as they are: the petstore in both spellings of shadowing.
+//! Gloo's VirtualService with its Upstreams, given to the agent as they are: the petstore in both spellings of
+//! shadowing.
 
 use crate::{
     common::scene,
@@ -38,7 +39,8 @@ spec:
 fn petstore_in_both_spellings() {
     for key in ["options", "routePlugins"] {
         let shadowing = format!(
-            "        {key}:\n          shadowing:\n            upstream: {{ name: petstore-v2, namespace: gloo-system }}\n            percentage: 100\n"
+            "        {key}:\n          shadowing:\n            \
+             upstream: {{ name: petstore-v2, namespace: gloo-system }}\n            percentage: 100\n"
         );
         let Some(scene) = scene(Kind::Plain) else { return };
         let stage = Stage::on(scene, &petstore(&shadowing));

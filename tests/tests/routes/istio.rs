@@ -29,7 +29,9 @@ fn virtual_service() -> String {
         .iter()
         .map(|(path, percentage, ..)| {
             format!(
-                "    - match: [{{ uri: {{ prefix: {path} }} }}]\n      route:\n        - destination: {{ host: b }}\n      mirror: {{ host: c, port: {{ number: 8080 }} }}\n{percentage}"
+                "    - match: [{{ uri: {{ prefix: {path} }} }}]\n      \
+                 route: [{{ destination: {{ host: b }} }}]\n      \
+                 mirror: {{ host: c, port: {{ number: 8080 }} }}\n{percentage}"
             )
         })
         .collect();

@@ -65,7 +65,8 @@ fn samples_of_two_upstreams_nest() {
 /// The kernel samples at the highest rate; each route has its own share all the same, and the first match counts.
 #[test]
 fn each_route_has_its_percentage() {
-    let config = "routes:\n  - { name: few, match: { path: { prefix: /few } }, shadow: { upstream: $V2, percentage: 5 } }\n  \
+    let config = "routes:\n  \
+                  - { name: few, match: { path: { prefix: /few } }, shadow: { upstream: $V2, percentage: 5 } }\n  \
                   - { name: many, match: { path: { prefix: /many } }, shadow: { upstream: $V2, percentage: 60% } }\n  \
                   - { name: none, match: { path: { prefix: /none } }, shadow: [] }\n  \
                   - { name: some, shadow: { upstream: $V2, percentage: 12.5 } }\n";

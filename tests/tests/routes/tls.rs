@@ -24,7 +24,8 @@ fn v2_with_tls(scene: &Scene) -> (Service, Authority) {
 
 fn config(tls: &str) -> String {
     format!(
-        "upstreams:\n  v2: {{ url: 'https://{ADDRESS}', tls: {{ {tls} }} }}\nroutes: [{{ shadow: {{ upstream: v2 }} }}]\n"
+        "upstreams:\n  v2: {{ url: 'https://{ADDRESS}', tls: {{ {tls} }} }}\n\
+         routes: [{{ shadow: {{ upstream: v2 }} }}]\n"
     )
 }
 

@@ -96,9 +96,15 @@ fn an_upstream_that_comes_back_gets_copies_again() {
 #[test]
 fn routes_share_an_upstream() {
     let Some(scene) = scene(Kind::Plain) else { return };
-    let config = "upstreams:\n  v2: { url: $V2 }\nroutes:\n  \
-                  - { name: a, match: { path: { prefix: /a } }, shadow: { upstream: v2, headers: { set: { x-by: a } } } }\n  \
-                  - { name: b, shadow: { upstream: v2, headers: { set: { x-by: b } } } }\n";
+    let config = "
+upstreams: { v2: { url: $V2 } }
+routes:
+  - name: a
+    match: { path: { prefix: /a } }
+    shadow: { upstream: v2, headers: { set: { x-by: a } } }
+  - name: b
+    shadow: { upstream: v2, headers: { set: { x-by: b } } }
+";
     let stage = Stage::on(scene, config);
     stage.talk(&["/a/1", "/b/1", "/a/2", "/b/2"].map(|target| get(target, &[])));
     let (copies, summary) = stage.finish(4);

@@ -40,7 +40,8 @@ impl Report {
     pub fn text(&self) -> String {
         let title = format!("faults of v2, {} rounds, {}", self.rounds, self.machine);
         let load = format!(
-            "  {RATE} requests per second over {CONNECTIONS} connections for {SECONDS} s: GETs, and as many POSTs of 16 KiB"
+            "  {RATE} requests per second over {CONNECTIONS} connections for {SECONDS} s: GETs, and as many POSTs of \
+             16 KiB"
         );
         let head = format!(
             "  {:<24}{:>9}{:>23}{:>9}{:>23}{:>9}  {:<9}{}",
