@@ -8,7 +8,7 @@ use crate::{
     stage::{Stage, get, stop},
 };
 use shadow_tests::{
-    agent::http,
+    agent::{Summary, http},
     lab::Family,
     load::Load,
     plan::Plan,
@@ -104,6 +104,34 @@ fn sum(metrics: &str, name: &str, labels: &[&str]) -> u64 {
     sum
 }
 
+/// Every term of the ledger, and the sums that must hold among the metrics alone.
+fn same_as_the_summary(metrics: &str, summary: &Summary) {
+    let of = |name: &str| sum(metrics, name, &[]);
+    let early = of("shadow_requests_dropped_total");
+    let decided = of("shadow_requests_routed_total") + of("shadow_requests_passed_total") + early;
+    assert_eq!(of("shadow_requests_drawn_total"), decided, "{metrics}");
+    let [sampled, mirrored, failed, dropped] =
+        ["sampled", "mirrored", "failed", "dropped"].map(|what| of(&format!("shadow_copies_{what}_total")));
+    assert_eq!(sampled, mirrored + failed + dropped, "{metrics}");
+    let ledger = &summary.requests;
+    assert_eq!(of("shadow_requests_seen_total"), ledger.seen);
+    assert_eq!(
+        (sampled + early, mirrored, failed, dropped + early),
+        (ledger.sampled, ledger.mirrored, summary.failed(), summary.dropped()),
+        "{summary:?}"
+    );
+    let by_reason = |names: &[&str], reason: &str| -> u64 {
+        names.iter().map(|name| sum(metrics, name, &[&format!("reason=\"{reason}\"")])).sum()
+    };
+    for (reason, count) in &ledger.failed {
+        assert_eq!(by_reason(&["shadow_copies_failed_total"], reason), *count, "{reason}");
+    }
+    let drops = ["shadow_copies_dropped_total", "shadow_requests_dropped_total"];
+    for (reason, count) in &ledger.dropped {
+        assert_eq!(by_reason(&drops, reason), *count, "{reason}");
+    }
+}
+
 #[test]
 fn metrics_balance_and_say_what_the_summary_says() {
     let Some(stage) = stage(false) else { return };
@@ -117,37 +145,16 @@ fn metrics_balance_and_say_what_the_summary_says() {
         sum(&metrics, "shadow_copies_in_flight", &[]) + sum(&metrics, "shadow_requests_undecided", &[]) == 0
     });
     let metrics = scrape();
-    let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
-    let status: serde_json::Value =
-        serde_json::from_str(&ask(&stage.scene, "GET /api/status", &[], "").1).unwrap();
+    let status = ask(&stage.scene, "GET /api/status", &[], "").1;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let summary = stop(stage.agent);
-    let ledger = &summary.requests;
-    let drawn = of("shadow_requests_drawn_total", &[]);
-    let [routed, passed, early] =
-        ["routed", "passed", "dropped"].map(|what| of(&format!("shadow_requests_{what}_total"), &[]));
+    same_as_the_summary(&metrics, &summary);
+    let of = |name: &str, labels: &[&str]| sum(&metrics, name, labels);
+    let [drawn, routed, passed] =
+        ["drawn", "routed", "passed"].map(|what| of(&format!("shadow_requests_{what}_total"), &[]));
     assert_eq!((drawn, routed, passed), (502, 500, 2), "{metrics}");
-    assert_eq!(drawn, routed + passed + early);
-    let [sampled, mirrored, failed, dropped] = ["sampled", "mirrored", "failed", "dropped"]
-        .map(|what| of(&format!("shadow_copies_{what}_total"), &[]));
-    assert_eq!(sampled, mirrored + failed + dropped);
-    assert_eq!(
-        (sampled + early, mirrored, failed, dropped + early),
-        (ledger.sampled, ledger.mirrored, summary.failed(), summary.dropped()),
-        "{summary:?}"
-    );
-    let by_reason = |names: &[&str], reason: &str| -> u64 {
-        names.iter().map(|name| of(name, &[&format!("reason=\"{reason}\"")])).sum()
-    };
-    for (reason, count) in &ledger.failed {
-        assert_eq!(by_reason(&["shadow_copies_failed_total"], reason), *count, "{reason}");
-    }
-    let drops = ["shadow_copies_dropped_total", "shadow_requests_dropped_total"];
-    for (reason, count) in &ledger.dropped {
-        assert_eq!(by_reason(&drops, reason), *count, "{reason}");
-    }
     let v2 = of("shadow_copies_mirrored_total", &["route=\"pets\"", "status_class=\"2xx\"", "8080"]);
     assert_eq!(v2, 500, "{metrics}");
-    assert_eq!(of("shadow_requests_seen_total", &[]), ledger.seen);
-    assert_eq!(status["requests"]["mirrored"], ledger.mirrored);
+    assert_eq!(status["requests"]["mirrored"], summary.requests.mirrored);
     assert!(of("process_resident_memory_bytes", &[]) > 1 << 20, "{metrics}");
 }
