@@ -65,16 +65,16 @@ impl Tls {
     pub(in crate::shadow) fn new(upstream: &Upstream, options: &TlsOptions) -> Result<Self, ClientError> {
         let name = options.server_name.as_deref().unwrap_or_else(|| upstream.host()).to_owned();
         let name = ServerName::try_from(name.clone()).map_err(|_| ClientError::ServerName(name))?;
-        // Before it is read for good: a change in between is found at the next reload.
-        let file = fingerprint(options);
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
-        let mut config = if options.insecure {
+        let (mut config, file) = if options.insecure {
             let anyone = Arc::new(AnyCertificate(provider));
-            builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth()
+            let builder = builder.dangerous().with_custom_certificate_verifier(anyone);
+            (builder.with_no_client_auth(), fingerprint(options))
         } else {
-            builder.with_root_certificates(roots(options)?).with_no_client_auth()
+            let (roots, file) = roots(options)?;
+            (builder.with_root_certificates(roots).with_no_client_auth(), file)
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { connector: Arc::new(config).into(), name, file })
@@ -101,16 +101,20 @@ impl fmt::Debug for Tls {
 
 /// Of the file of authorities; none if there is none.
 fn fingerprint(options: &TlsOptions) -> Option<[u8; 32]> {
-    let pem = std::fs::read(options.ca_file.as_ref()?).ok()?;
-    Some(Sha256::digest(pem).into())
+    std::fs::read(options.ca_file.as_ref()?).ok().map(digest)
 }
 
-fn roots(options: &TlsOptions) -> Result<RootCertStore, ClientError> {
+fn digest(pem: impl AsRef<[u8]>) -> [u8; 32] {
+    Sha256::digest(pem).into()
+}
+
+/// What is trusted, and the fingerprint of the file that says so, which is read once.
+fn roots(options: &TlsOptions) -> Result<(RootCertStore, Option<[u8; 32]>), ClientError> {
     let mut roots = RootCertStore::empty();
     let Some(path) = &options.ca_file else {
         let found = rustls_native_certs::load_native_certs();
         let (added, _) = roots.add_parsable_certificates(found.certs);
-        return if added == 0 { Err(ClientError::NoRoots) } else { Ok(roots) };
+        return if added == 0 { Err(ClientError::NoRoots) } else { Ok((roots, None)) };
     };
     let pem = std::fs::read(path).map_err(|error| ClientError::CaFile { path: path.clone(), error })?;
     for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
@@ -118,7 +122,7 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, ClientError> {
         let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
         roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
     }
-    if roots.is_empty() { Err(ClientError::CaEmpty(path.clone())) } else { Ok(roots) }
+    if roots.is_empty() { Err(ClientError::CaEmpty(path.clone())) } else { Ok((roots, Some(digest(&pem)))) }
 }
 
 /// Takes any certificate, as `insecure` says.
