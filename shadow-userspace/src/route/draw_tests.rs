@@ -18,6 +18,16 @@ fn by_cookie() -> SampleKey {
 }
 
 #[test]
+fn the_first_of_several_values_counts() {
+    for (key, lines, first) in [
+        (by_header(), "X-User: a\r\nX-User: b\r\n", "X-User: a\r\n"),
+        (by_cookie(), "Cookie: id=a; id=b\r\n", "Cookie: id=a\r\n"),
+    ] {
+        assert_eq!(number(&key, lines, 0), number(&key, first, 1), "{lines}");
+    }
+}
+
+#[test]
 fn the_kernels_hashes_are_taken_over() {
     for number in 0..100 {
         let flow = flow(number);

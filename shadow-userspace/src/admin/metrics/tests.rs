@@ -192,6 +192,23 @@ fn the_ledger_balances_in_the_metrics_alone() {
 }
 
 #[test]
+fn the_samples_own_numbers_are_told() {
+    let mut sample = sample(&Ledger::new());
+    (sample.paused, sample.reloads_ok, sample.reloads_failed) = (true, 2, 3);
+    sample.upstreams[0].breaker = crate::admin::status::BreakerState::Probing;
+    let scraped = Scraped::of(sample, Format::OpenMetrics);
+    for (name, labels, value) in [
+        ("shadow_requests_seen_total", &[][..], 100.0),
+        ("shadow_paused", &[], 1.0),
+        ("shadow_config_reloads_total", &[("result", "ok")], 2.0),
+        ("shadow_config_reloads_total", &[("result", "failed")], 3.0),
+        ("shadow_upstream_breaker_open", &[("upstream", "v2")], 1.0),
+    ] {
+        assert_eq!(scraped.sum(name, labels), value, "{name}");
+    }
+}
+
+#[test]
 fn every_reason_has_its_series_from_the_start() {
     let ledger = Ledger::new();
     let _account = ledger.account("pets", "v2");

@@ -2,7 +2,10 @@
 //! behind `=> `.
 
 use super::load;
-use crate::config::{ConfigSource, Overrides, file::Document};
+use crate::{
+    config::{ConfigSource, Overrides, file::Document},
+    route::matcher::PathMatch,
+};
 
 const TABLE: &str = include_str!("faults.txt");
 
@@ -108,6 +111,14 @@ fn what_could_not_be_meant_is_refused() {
     for admin in ["socket: false", "socket: none"] {
         assert!(load(&format!("routes: [{{shadow: {{upstream: http://v2}}}}]\nadmin: {{{admin}}}")).is_err());
     }
+}
+
+#[test]
+fn a_pattern_is_for_the_whole_path() {
+    let text = "routes: [{match: {path: {regex: /a}}, shadow: {upstream: http://v2}}]";
+    let config = load(text).unwrap().config;
+    let Some(PathMatch::Regex(pattern)) = &config.routes[0].matches[0].path else { panic!("no pattern") };
+    assert!(pattern.is_match("/a") && !pattern.is_match("/ab") && !pattern.is_match("/x/a"));
 }
 
 #[test]
