@@ -1,8 +1,11 @@
 //! Brings the kernel programs and their maps into the kernel. The object lies inside this binary.
 
+use std::io;
+
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, PerCpuArray, RingBuf},
+    programs::ProgramError,
 };
 use shadow_common::{Config, EXPORT_RESPONSES, FlowKey, MAX_CHUNK, ONLY_NEW, REPORT_ANSWERS, Resync};
 
@@ -69,6 +72,33 @@ pub fn load(options: &LiveOptions, kernel: &Kernel) -> Result<Programs, CaptureE
     Ok(Programs { ebpf, ring, control })
 }
 
+/// How often a program is loaded at most.
+const ATTEMPTS: usize = 5;
+
+/// Loads a program. The verifier gives up with EAGAIN when something waits for the thread to return (`signal_pending`);
+/// as in libbpf it is then asked again.
+///
+/// # Errors
+/// What the last attempt said.
+pub fn retried(load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    again(load, |error| match error {
+        ProgramError::LoadError { io_error, .. } => io_error.kind() == io::ErrorKind::WouldBlock,
+        _ => false,
+    })
+}
+
+/// Tries until it succeeds, fails for good, or was tried often enough.
+fn again<E>(mut load: impl FnMut() -> Result<(), E>, was_interrupted: impl Fn(&E) -> bool) -> Result<(), E> {
+    let mut result = load();
+    for _ in 1..ATTEMPTS {
+        match &result {
+            Err(error) if was_interrupted(error) => result = load(),
+            _ => break,
+        }
+    }
+    result
+}
+
 fn flags(options: &LiveOptions) -> u32 {
     let wanted = [
         (options.export_responses, EXPORT_RESPONSES),
@@ -86,4 +116,27 @@ fn map<M>(
 ) -> Result<M, CaptureError> {
     let map = ebpf.take_map(name).ok_or(CaptureError::Object(name))?;
     convert(map).map_err(|source| CaptureError::Map { map: name, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_was_interrupted_is_tried_again() {
+        for (failures, kind, loads, is_ok) in [
+            (0, io::ErrorKind::WouldBlock, 1, true),
+            (4, io::ErrorKind::WouldBlock, 5, true),
+            (9, io::ErrorKind::WouldBlock, 5, false),
+            (1, io::ErrorKind::PermissionDenied, 1, false),
+        ] {
+            let mut count = 0;
+            let load = || {
+                count += 1;
+                if count > failures { Ok(()) } else { Err(kind) }
+            };
+            let result = again(load, |error| *error == io::ErrorKind::WouldBlock);
+            assert_eq!((count, result.is_ok()), (loads, is_ok), "{failures} failures, {kind:?}");
+        }
+    }
 }

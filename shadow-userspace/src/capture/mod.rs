@@ -33,7 +33,7 @@ pub use counters::KernelCounters;
 pub use error::CaptureError;
 pub use kernel::{Feature, Kernel};
 pub use live::{Live, LiveOptions};
-pub use load::{EXPORT, MIN_RING, Programs, TAG, TAG_SKB, load};
+pub use load::{EXPORT, MIN_RING, Programs, TAG, TAG_SKB, load, retried};
 pub use note::Note;
 pub use rate::{LiveRate, RateError, SampleRate};
 pub use record::{RecordError, parse_record};

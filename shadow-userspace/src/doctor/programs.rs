@@ -13,7 +13,7 @@ use aya::{
 use crate::{
     capture::{
         AttachMode, CaptureError, EXPORT, Kernel, LiveOptions, MIN_RING, Programs, TAG, TAG_SKB, failed,
-        load, preflight, program,
+        load, preflight, program, retried,
     },
     doctor::Check,
 };
@@ -52,7 +52,7 @@ fn try_load(kernel: &Kernel) -> Result<Loaded, CaptureError> {
     // Whole: programs are verified with their maps, the ring and the live ones included.
     let Programs { mut ebpf, ring: _ring, control: _control } = load(&options(), kernel)?;
     let export: &mut SchedClassifier = program(&mut ebpf, EXPORT)?.try_into().map_err(failed(EXPORT))?;
-    export.load().map_err(failed(EXPORT))?;
+    retried(|| export.load()).map_err(failed(EXPORT))?;
     let jitted = export.info().as_ref().map_or(0, ProgramInfo::size_jitted);
     let xdp = [load_xdp(&mut ebpf, TAG)?, load_xdp(&mut ebpf, TAG_SKB)?];
     Ok(Loaded { took: start.elapsed(), jitted, xdp })
@@ -60,7 +60,7 @@ fn try_load(kernel: &Kernel) -> Result<Loaded, CaptureError> {
 
 fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<LoadedXdp, CaptureError> {
     let xdp: &mut Xdp = program(ebpf, name)?.try_into().map_err(failed(name))?;
-    Ok((name, xdp.load()))
+    Ok((name, retried(|| xdp.load())))
 }
 
 /// The least that loads: what is in the maps makes no difference to the verifier.

@@ -22,7 +22,7 @@ use aya::{
 
 use crate::capture::{
     CaptureError, Kernel,
-    load::{EXPORT, TAG, TAG_SKB},
+    load::{EXPORT, TAG, TAG_SKB, retried},
     netns::Namespace,
     preflight,
 };
@@ -87,9 +87,11 @@ impl Attached {
         mode: AttachMode,
         kernel: &Kernel,
     ) -> Result<Self, CaptureError> {
-        export(&mut ebpf)?.load().map_err(failed(EXPORT))?;
+        let program = export(&mut ebpf)?;
+        retried(|| program.load()).map_err(failed(EXPORT))?;
         if let Some(xdp) = mode.xdp() {
-            tag(&mut ebpf, xdp)?.load().map_err(failed(tag_name(xdp)))?;
+            let program = tag(&mut ebpf, xdp)?;
+            retried(|| program.load()).map_err(failed(tag_name(xdp)))?;
         }
         let mut attached = Self { ebpf, filters: Vec::new(), namespace, words: String::new() };
         let Self { ebpf, filters, namespace, .. } = &mut attached;
