@@ -1,4 +1,4 @@
-//! What the kernel says about this process: the sets of bits in `/proc/self/status`.
+//! This process to the kernel: the sets of bits in `/proc/self/status`, and its limit of open files.
 
 use std::{fs, io};
 
@@ -15,6 +15,18 @@ fn find(status: &str, name: &str) -> Option<u64> {
     u64::from_str_radix(set.trim(), 16).ok()
 }
 
+/// Lets the process have as many open files as it may: each copy on its way is a connection, and the usual limit of 1024
+/// is soon reached by a few upstreams. It is the most that is asked for, so what it can't have it does without.
+pub(crate) fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!("the limit of open files stays at {soft}: {error}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,5 +37,13 @@ mod tests {
         assert_eq!(find(status, "CapEff"), Some(0x1ff_ffff_ffff));
         assert_eq!(find(status, "Cap"), None);
         assert_eq!(find("Name:\tx\n", "CapEff"), None);
+    }
+
+    #[test]
+    fn as_many_files_as_may_be() {
+        use nix::sys::resource::{Resource, getrlimit};
+        raise_file_limit();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(soft, hard);
     }
 }

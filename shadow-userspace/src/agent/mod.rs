@@ -39,6 +39,7 @@ use crate::{
     config::{AdminConfig, AdminSocket, Config},
     ledger::Ledger,
     pipeline::{Pipeline, PipelineLimits, Sampler},
+    process,
     shadow::mirror::{Mirror, MirrorError, latency::Latency},
 };
 
@@ -148,6 +149,7 @@ struct Setup {
 }
 
 fn runtime() -> io::Result<Runtime> {
+    process::raise_file_limit();
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(2);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)

@@ -57,6 +57,8 @@ impl Peer {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
+        // Both ends of every connection are in this process.
+        crate::process::raise_file_limit();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&accepted);

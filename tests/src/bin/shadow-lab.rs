@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shadow_tests::{
     bench::{self, Bench},
     demo, dns, fault, service,
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
 
 /// Whether what was shown is as it should be.
 fn run(task: Task) -> Result<bool> {
+    // A service has a connection for each copy that is on its way.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match task {
         Task::Serve(options) => runtime()?.block_on(service::serve(options)).map(|()| true),
