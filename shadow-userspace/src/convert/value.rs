@@ -8,7 +8,14 @@ use super::{
     document::{Fields, Reader},
     output::{Condition, Match, Mutations, Named, Path, Shadow},
 };
-use crate::{config::check::words, route::matcher::full_match, shadow::client::upstream::Upstream};
+use crate::{
+    config::check::words,
+    route::matcher::full_match,
+    shadow::{
+        client::upstream::Upstream,
+        copy::{policy::LOOP_HEADER, reserved::is_reserved},
+    },
+};
 
 /// What a rule matches, as far as it can be carried over.
 #[derive(Clone, Debug)]
@@ -261,20 +268,7 @@ impl Reader<'_> {
 
 /// Whether a header may be changed on a copy.
 pub(super) fn is_mutable(name: &str) -> bool {
-    const OWN: [&str; 11] = [
-        crate::shadow::copy::policy::LOOP_HEADER,
-        "host",
-        "content-length",
-        "proxy-connection",
-        "transfer-encoding",
-        "connection",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "keep-alive",
-    ];
-    words::header_name(name).is_ok() && !OWN.iter().any(|own| name.eq_ignore_ascii_case(own))
+    words::header_name(name).is_ok_and(|name| name != LOOP_HEADER && !is_reserved(&name))
 }
 
 /// The path condition without regard to case.
